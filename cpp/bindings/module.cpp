@@ -1,0 +1,9 @@
+// luthier._core: the C++ core as a Python module. One bind_<folder> function per folder of cpp/luthier.
+#include <pybind11/pybind11.h>
+
+#include "bind.h"
+
+PYBIND11_MODULE(_core, module) {
+  module.doc() = "The C++ core of Luthier. Use the package `luthier`; this module's names may change.";
+  luthier::bind_errors(module);
+}
