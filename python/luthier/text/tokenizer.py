@@ -129,7 +129,7 @@ class Tokenizer:
         """
         backend = self._first if first else self._later
         encodings = backend.encode_batch(list(texts), add_special_tokens=False)
-        return [self._guarded((encoding.ids, encoding.offsets), backend) for encoding in encodings]
+        return [self._guarded((encoding.ids, encoding.offsets)) for encoding in encodings]
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         """The text of the ids. `skip_special` leaves out the control tokens."""
@@ -171,7 +171,7 @@ class Tokenizer:
         text = self.special_tokens.get(name)
         return None if text is None else self._whole.token_to_id(text)
 
-    def _guarded(self, piece: Piece, backend: Backend) -> Piece:
+    def _guarded(self, piece: Piece) -> Piece:
         """The piece without control tokens, should the vocabulary spell one as an ordinary word."""
         if self._refused.isdisjoint(piece[0]):
             return piece
@@ -180,11 +180,18 @@ class Tokenizer:
         for id, offset in zip(*piece):
             parts = [id]
             if id in self._refused:
-                spelled = (backend.encode(part, add_special_tokens=False).ids for part in self.token(id))
+                spelled = (self._character(character) for character in self.token(id))
                 parts = [part for one in spelled for part in one if part not in self._refused]
             ids += parts
             offsets += [offset] * len(parts)
         return ids, offsets
+
+    def _character(self, character: str) -> list[int]:
+        """The ids of one character of a vocabulary entry."""
+        id = self._whole.token_to_id(character)
+        if id is not None:
+            return [id]
+        return list(self._later.encode(character, add_special_tokens=False).ids)
 
 
 def _backend(description: Mapping[str, Any], source: str) -> Backend:
