@@ -1,0 +1,22 @@
+// The log-probability of given tokens under a softmax over the vocabulary. The logits exist only a tile at a time.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace luthier {
+
+/// log_probs[r] = z[targets[r]] - log sum_v exp(z[v]) with z = scale * head hidden[r]. hidden [R, E] and head [V, E],
+/// fp32 or bf16; targets [R] int32; log_probs and log_sum_exp [R] fp32. Exponentials and sums are taken in fp32.
+void token_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
+                           at::Tensor& log_probs, at::Tensor& log_sum_exp);
+
+/// d_hidden[r] = d_log_probs[r] * scale * (head[targets[r]] - sum_v p[v] head[v]), overwritten. d_log_probs [R] fp32;
+/// d_hidden [R, E] of hidden's type. d_head [V, E] fp32 is added to when it is given (undefined: a frozen head).
+void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
+                            const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs, at::Tensor& d_hidden,
+                            at::Tensor d_head);
+
+/// logits[r] = scale * head hidden[r], whole rows in fp32, for decoding and inspection. logits [R, V] fp32.
+void logits_forward(const at::Tensor& hidden, const at::Tensor& head, double scale, at::Tensor& logits);
+
+}  // namespace luthier
