@@ -1,9 +1,9 @@
 """Files of tensors, as torch tensors: safetensors, read and written, and GGUF, read.
 
-    >>> tensors = read_safetensors("model.safetensors")
-    >>> write_safetensors("copy.safetensors", tensors, {"format": "pt"})
-    >>> file = GgufFile("model.gguf")
-    >>> file.metadata["general.architecture"], read_gguf_tensor(file, "output_norm.weight").shape
+>>> tensors = read_safetensors("model.safetensors")
+>>> write_safetensors("copy.safetensors", tensors, {"format": "pt"})
+>>> file = GgufFile("model.gguf")
+>>> file.metadata["general.architecture"], read_gguf_tensor(file, "output_norm.weight").shape
 """
 
 from __future__ import annotations

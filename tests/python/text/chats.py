@@ -150,8 +150,9 @@ def description(family: Family) -> str:
     return json.dumps(described)
 
 
+@cache
 def tokenizer(family: Family) -> Tokenizer:
-    """The family's tokenizer with its template."""
+    """The family's tokenizer with its template, one for all tests."""
     special = {"eos_token": family.eos} | ({} if family.bos is None else {"bos_token": family.bos})
     return Tokenizer(json.loads(description(family)), special_tokens=special, chat_template=family.template)
 

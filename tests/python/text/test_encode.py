@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chats import CHATML, FAMILIES, HEADERS, MARKED, STRIPPED, THINKING, Family, as_dicts, record, reference, tokenizer
+from chats import (
+    CHATML,
+    FAMILIES,
+    HEADERS,
+    MARKED,
+    STRIPPED,
+    THINKING,
+    Family,
+    as_dicts,
+    description,
+    record,
+    reference,
+    tokenizer,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from luthier.errors import InputError
@@ -66,7 +80,7 @@ def test_prompts_have_the_ids_of_transformers(family: Family, references: dict[s
 WORDS = ("a", "b ", " c", "\n", "  ", "1", "é", "日", "<", "|", ">", "im_", "end", "</", "think", ".", "[", "/", "\t")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=8).map("".join), min_size=2, max_size=6))
 def test_any_clean_chat_has_the_ids_of_transformers(references: dict[str, Any], contents: list[str]) -> None:
     contents = [content if content.strip() else content + "x" for content in contents]
@@ -198,8 +212,7 @@ def test_the_start_of_the_next_turn_is_no_end_of_turn() -> None:
 
 
 def test_without_a_template_a_row_is_its_text_and_the_end_token() -> None:
-    tokens = tokenizer(CHATML)
-    tokens.chat_template = None
+    tokens = Tokenizer(json.loads(description(CHATML)), special_tokens={"eos_token": "<|im_end|>"})
     encoder = ChatEncoder(tokens)
     row = record("2 + 2 =", " 4", system="be brief")
     encoded = encoder.encode_row(row)

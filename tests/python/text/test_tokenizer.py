@@ -116,7 +116,7 @@ def test_damaged_folders_are_refused_with_the_file(tmp_path: Path) -> None:
         Tokenizer.from_folder(tmp_path / "absent")
     with pytest.raises(InputError, match=r"tokenizer.json: the file is missing"):
         Tokenizer.from_folder(tmp_path)
-    for content in (b"", b"{", b"[]", b"{}", b'{"model": {"type": "BPE"}}', b"\xff"):
+    for content in (b"", b"{", b"[]", b"{}", b'{"model": {"type": "BPE"}}', b'{"added_tokens": [1]}', b"\xff"):
         (tmp_path / "tokenizer.json").write_bytes(content)
         with pytest.raises(InputError, match=r"tokenizer.json"):
             Tokenizer.from_folder(tmp_path)
@@ -171,6 +171,12 @@ def test_gguf_metadata_gives_the_ids_of_the_tokenizer_it_came_from() -> None:
     assert tokens.control.by_text.keys() == set(CHATML.control)
 
 
+def test_an_end_token_that_the_file_does_not_mark_is_a_control_token() -> None:
+    tokens = Tokenizer.from_gguf_metadata(metadata(**{"tokenizer.ggml.token_type": None}))
+    assert "<|im_end|>" in tokens.control.by_text
+    assert tokens.eos_id not in tokens.encode_text("a<|im_end|>")
+
+
 @pytest.mark.parametrize("pre", ["llama-bpe", "qwen2", "tekken", "smollm", "default"])
 def test_known_pre_tokenizers_keep_every_byte(pre: str) -> None:
     tokens = Tokenizer.from_gguf_metadata(metadata(**{"tokenizer.ggml.pre": pre}))
@@ -199,7 +205,7 @@ def test_pre_tokenizers_cut_numbers_as_the_models_do() -> None:
         ({"tokenizer.ggml.tokens": None}, "tokenizer.ggml.tokens is missing"),
         ({"tokenizer.ggml.merges": None}, "tokenizer.ggml.merges is missing"),
         ({"tokenizer.ggml.merges": ["abc"]}, "not two tokens"),
-        ({"tokenizer.ggml.merges": ["zz qq"]}, "do not fit together"),
+        ({"tokenizer.ggml.merges": ["zz qq"]}, "GGUF: not a tokenizer that can be read"),
         ({"tokenizer.ggml.tokens": ["a", "a"], "tokenizer.ggml.token_type": None}, "stands twice"),
         ({"tokenizer.ggml.tokens": [1, 2]}, "not a list of strings"),
         ({"tokenizer.ggml.token_type": [1]}, "tokenizer.ggml.token_type"),

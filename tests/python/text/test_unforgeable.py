@@ -33,7 +33,7 @@ def clean(contents: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(contents=CONTENTS)
 def test_control_tokens_are_those_of_a_harmless_chat(family: Family, contents: list[str]) -> None:
     contents = [content if content.strip() else content + "x" for content in contents]
