@@ -25,7 +25,7 @@ def trained(kind: str) -> bytes:
         model_type=kind,
         byte_fallback=True,
         hard_vocab_limit=False,
-        character_coverage=0.9,
+        character_coverage=0.98,
         user_defined_symbols=["<turn>"],
         pad_id=3,
         minloglevel=2,
@@ -88,5 +88,6 @@ def test_damaged_models_load_or_are_refused(both: tuple[Any, Any, bytes]) -> Non
         try:
             model = _core.SentencePieceModel.load(bytes(damaged), "damaged.model")
             model.decode(model.encode("the fox 日本 <s>"))
+            assert all(isinstance(model.piece(id), str) for id in range(len(model)))
         except _core.InputError as error:
             assert "damaged.model" in str(error)
