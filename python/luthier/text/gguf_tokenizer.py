@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from luthier.errors import InputError
+from luthier.text.description import added_token
 
-__all__ = ["added_token", "description_from_gguf"]
+__all__ = ["description_from_gguf"]
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)
 
@@ -127,16 +128,3 @@ def _merges(lines: list[str]) -> list[list[str]]:
             raise InputError(f"GGUF: tokenizer.ggml.merges[{index}] is {line!r}, not two tokens with a space between")
         merges.append(pair)
     return merges
-
-
-def added_token(id: int, text: str, *, special: bool = True) -> dict[str, Any]:
-    """An entry of added_tokens in tokenizer.json."""
-    return {
-        "id": id,
-        "content": text,
-        "single_word": False,
-        "lstrip": False,
-        "rstrip": False,
-        "normalized": False,
-        "special": special,
-    }

@@ -53,13 +53,13 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
             _check_format(left, right if isinstance(right, tuple) else (right,))
         return super().call_binop(context, operator, left, right)
 
-    def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
+    def call(self, context: Any, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Calls a function of the template unless it is a method of a string that would make a huge one."""
-        owner = getattr(__obj, "__self__", None)
-        name = getattr(__obj, "__name__", "")
+        owner = getattr(obj, "__self__", None)
+        name = getattr(obj, "__name__", "")
         if isinstance(owner, str) and name in _GUARDED_METHODS:
             _check_call(name, owner, (*args, *kwargs.values()))
-        return super().call(__context, __obj, *args, **kwargs)
+        return super().call(context, obj, *args, **kwargs)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ Transformers' apply_chat_template.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,7 +63,7 @@ class Segmenter:
     added to them (`end_ids` of the object).
     """
 
-    def __init__(self, template: ChatTemplate, control: ControlTokens, end_ids: Set[int]) -> None:
+    def __init__(self, template: ChatTemplate, control: ControlTokens, end_ids: frozenset[int]) -> None:
         self.template = template
         self.control = control
         self.header = self._generation_header()

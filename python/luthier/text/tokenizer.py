@@ -8,12 +8,18 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer as Backend
-
 from luthier.errors import InputError
-from luthier.text.control import AddedToken, ControlTokens
+from luthier.text.control import ControlTokens
+from luthier.text.description import (
+    backend_from,
+    control_texts,
+    read_added_tokens,
+    with_configured,
+    with_special,
+    without_first_prefix,
+)
 from luthier.text.files import read_tokenizer_files, token_text
-from luthier.text.gguf_tokenizer import added_token, description_from_gguf
+from luthier.text.gguf_tokenizer import description_from_gguf
 from luthier.text.template import ChatTemplate
 
 __all__ = ["Piece", "Tokenizer"]
@@ -51,12 +57,12 @@ class Tokenizer:
         self.chat_template = chat_template
         self.adds_bos = adds_bos
         # Text is encoded by backends that know which tokens are control tokens, and never match them.
-        control = _control_texts(self._description, self.special_tokens.values(), source)
-        plain = _with_special(self._description, control)
-        self._first = _backend(plain, source)
-        later = _without_first_prefix(plain)
-        self._later = self._first if later == plain else _backend(later, source)
-        added = _added_tokens(self._first, control)
+        control = control_texts(self._description, self.special_tokens.values(), source)
+        plain = with_special(self._description, control)
+        self._first = backend_from(plain, source)
+        later = without_first_prefix(plain)
+        self._later = self._first if later == plain else backend_from(later, source)
+        added = read_added_tokens(self._first, control)
         self.added_tokens = {token.text: token.id for token in added}
         self.control = ControlTokens(added)
         self.bos_id = self._id_of("bos_token")
@@ -80,7 +86,7 @@ class Tokenizer:
         files = read_tokenizer_files(folder)
         special = {name: text for name in _NAMES if (text := token_text(files.config.get(name))) is not None}
         return cls(
-            _with_configured(files.description, files.config),
+            with_configured(files.description, files.config),
             special_tokens=special,
             chat_template=files.chat_template,
             end_ids=files.end_ids,
@@ -190,88 +196,6 @@ class Tokenizer:
         if id is not None:
             return [id]
         return list(self._later.encode(character, add_special_tokens=False).ids)
-
-
-def _backend(description: Mapping[str, Any], source: str) -> Backend:
-    try:
-        backend = Backend.from_str(json.dumps(description))
-    except Exception as error:  # the library raises a bare Exception
-        raise InputError(f"{source}: not a tokenizer that can be read: {error}") from None
-    backend.no_truncation()
-    backend.no_padding()
-    backend.encode_special_tokens = True
-    return backend
-
-
-def _control_texts(description: Mapping[str, Any], named: Iterable[str], source: str) -> frozenset[str]:
-    """The texts of the tokens that are special, or that the configuration names."""
-    added = description.get("added_tokens") or []
-    if not isinstance(added, list) or not all(isinstance(token, dict) for token in added):
-        raise InputError(f"{source}: not a tokenizer that can be read: added_tokens is not a list of objects")
-    return frozenset(str(token.get("content")) for token in added if token.get("special")) | frozenset(named)
-
-
-def _added_tokens(backend: Backend, control: frozenset[str]) -> list[AddedToken]:
-    return [
-        AddedToken(
-            id,
-            token.content,
-            control=token.content in control,
-            lstrip=token.lstrip,
-            rstrip=token.rstrip,
-            single_word=token.single_word,
-        )
-        for id, token in sorted(backend.get_added_tokens_decoder().items())
-    ]
-
-
-def _with_configured(description: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """The description with the added tokens that only tokenizer_config.json lists, by their ids."""
-    listed = config.get("added_tokens_decoder")
-    if not isinstance(listed, Mapping):
-        return description
-    present = {token.get("id") for token in description.get("added_tokens") or []}
-    missing = [
-        {
-            **added_token(int(id), str(token["content"])),
-            **{key: bool(token.get(key)) for key in ("single_word", "lstrip", "rstrip", "normalized", "special")},
-        }
-        for id, token in listed.items()
-        if str(id).isdigit() and isinstance(token, Mapping) and "content" in token and int(id) not in present
-    ]
-    if not missing:
-        return description
-    merged = [*(description.get("added_tokens") or []), *missing]
-    return description | {"added_tokens": sorted(merged, key=lambda token: int(token["id"]))}
-
-
-def _with_special(description: dict[str, Any], control: frozenset[str]) -> dict[str, Any]:
-    """The description with every control token of the vocabulary added as special, so that text never matches it."""
-    listed = description.get("added_tokens") or []
-    added = [token | {"special": token.get("content") in control} for token in listed]
-    missing = control - {token.get("content") for token in listed}
-    vocabulary = (description.get("model") or {}).get("vocab") if missing else None
-    if isinstance(vocabulary, dict):
-        added += [added_token(vocabulary[text], text) for text in sorted(missing) if text in vocabulary]
-    return description | {"added_tokens": sorted(added, key=lambda token: int(token.get("id", 0)))}
-
-
-def _without_first_prefix(description: Any) -> Any:
-    """The description for text that does not start the row: only the first word of a row gets the space mark."""
-    if isinstance(description, dict):
-        return {
-            key: (
-                "never"
-                if key == "prepend_scheme" and value == "first"
-                else value
-                if key in ("vocab", "merges")
-                else _without_first_prefix(value)
-            )
-            for key, value in description.items()
-        }
-    if isinstance(description, list):
-        return [_without_first_prefix(value) for value in description]
-    return description
 
 
 def _configuration(special_tokens: Mapping[str, str], adds_bos: bool) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from luthier.text.control import ControlMatch
@@ -78,7 +78,7 @@ def with_edges(
 
 
 def end_after(
-    rendered: str, matches: Sequence[ControlMatch], end: int, end_ids: Set[int], *, shadowed: bool
+    rendered: str, matches: Sequence[ControlMatch], end: int, end_ids: frozenset[int], *, shadowed: bool
 ) -> ControlMatch | None:
     """The end-of-turn token that follows the character `end`: the next control token, if it is one of `end_ids`.
 
@@ -101,7 +101,7 @@ def turn_from(
     *,
     floor: int,
     header: str,
-    end_ids: Set[int],
+    end_ids: frozenset[int],
     shadowed: bool,
 ) -> Turn:
     """The turn around a content's span. `floor` is where the turn before it ends.
