@@ -1,5 +1,6 @@
 """Files of tensors, as torch tensors: safetensors, read and written, and GGUF, read.
 
+Example:
     >>> tensors = read_safetensors("model.safetensors")
     >>> write_safetensors("copy.safetensors", tensors, {"format": "pt"})
     >>> file = GgufFile("model.gguf")
