@@ -88,7 +88,7 @@ TEST(Safetensors, SurvivesChangedBytes) {
   const std::string valid = read_file(path);
   Random random(0, 0);
   size_t accepted = 0, sum = 0;
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 500; ++i) {
     std::string changed = valid;
     for (uint32_t n = random.below(3) + 1; n > 0; --n) {
       changed[random.below(static_cast<uint32_t>(changed.size()))] = static_cast<char>(random.bits());
@@ -102,8 +102,8 @@ TEST(Safetensors, SurvivesChangedBytes) {
       }
     });
   }
-  EXPECT_GT(accepted, 100u);
-  EXPECT_LT(accepted, 2900u);
+  EXPECT_GT(accepted, 20u);
+  EXPECT_LT(accepted, 480u);
   EXPECT_GT(sum, 0u);
 }
 
