@@ -139,9 +139,7 @@ def _system_text(path: Path) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: not UTF-8: byte 0x{content[error.start]:02x} at byte {error.start + 1}"
-        ) from None
+        raise InputError(f"{path}: not UTF-8: byte 0x{content[error.start]:02x} at byte {error.start + 1}") from None
     if "\0" in text:
         raise InputError(f"{path}: holds a NUL byte")
     # An editor's last line end is not part of the message.
