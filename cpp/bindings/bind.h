@@ -8,4 +8,7 @@ namespace luthier {
 /// Registers the one translation of C++ errors: InputError and Error of luthier.errors.
 void bind_errors(pybind11::module_& module);
 
+/// SafetensorsFile, Checkpoint, write_safetensors, GgufFile.
+void bind_formats(pybind11::module_& module);
+
 }  // namespace luthier

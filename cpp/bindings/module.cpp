@@ -6,4 +6,5 @@
 PYBIND11_MODULE(_core, module) {
   module.doc() = "The C++ core of Luthier. Use the package `luthier`; this module's names may change.";
   luthier::bind_errors(module);
+  luthier::bind_formats(module);
 }
