@@ -11,7 +11,6 @@ import ast
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from luthier.demo.library import FunctionNode, Module, docstring, functions, walk_modules
@@ -86,9 +85,9 @@ def function_rows(modules: Iterable[Module] | None = None) -> list[tuple[str, di
     return rows
 
 
-def function_splits(root: Path | None = None) -> Splits:
-    """Train, valid and test rows of the library in `root` (default: that of the running Python), whole modules apart."""
-    return split_by_group(function_rows(walk_modules(root)), test=HELD_OUT_ROWS, valid=HELD_OUT_ROWS // 2, seed=SEED)
+def function_splits(modules: Iterable[Module] | None = None) -> Splits:
+    """Train, valid and test rows of `modules` (default: the library of the running Python), whole modules apart."""
+    return split_by_group(function_rows(modules), test=HELD_OUT_ROWS, valid=HELD_OUT_ROWS // 2, seed=SEED)
 
 
 def _prompt_and_answer(node: FunctionNode, bound: bool) -> tuple[str, str] | None:

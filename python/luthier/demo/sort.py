@@ -6,7 +6,6 @@ The honest counter-example: a bag of words does well here, and the demo prints w
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from luthier.demo.functions import cut
 from luthier.demo.library import Module, docstrings, walk_modules
@@ -106,9 +105,9 @@ def sort_rows(modules: Iterable[Module] | None = None) -> list[Row]:
     ]
 
 
-def sort_splits(root: Path | None = None) -> Splits:
-    """Train, valid and test rows of the library in `root` (default: that of the running Python), split at random."""
-    return split_at_random(sort_rows(walk_modules(root)), test=HELD_OUT_ROWS, valid=HELD_OUT_ROWS // 2, seed=SEED)
+def sort_splits(modules: Iterable[Module] | None = None) -> Splits:
+    """Train, valid and test rows of `modules` (default: the library of the running Python), split at random."""
+    return split_at_random(sort_rows(modules), test=HELD_OUT_ROWS, valid=HELD_OUT_ROWS // 2, seed=SEED)
 
 
 _AREA_OF = {module: area for area, modules in AREAS.items() for module in modules.split()}
