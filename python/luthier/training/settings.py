@@ -257,4 +257,4 @@ def _build(model: type[Any], section: str, nested: Mapping[str, Mapping[str, Any
 
 
 def _refuse(key: str, value: object) -> InputError:
-    return InputError(f"'{spell(key)}' is {value!r}; it must be {allowed_values(key)}")
+    return InputError(f"'{spell(key)}' is {value}; it must be {allowed_values(key)}")
