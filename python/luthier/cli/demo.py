@@ -11,9 +11,22 @@ from luthier.cli import options
 
 
 def command(
-    task: Annotated[str, typer.Argument(metavar="[sort]", help="Leave out for the main demo; 'sort' is the counter-example.")] = "functions",
-    out: Annotated[Path, typer.Option("--out", help="Folder for data and run.")] = Path("demo"),
+    task: Annotated[
+        str, typer.Argument(metavar="[functions|sort]", help="Signatures to JSON, or the counter-example: sorting docstrings.")
+    ] = "functions",
+    out: Annotated[Path, typer.Option("--out", help="Folder for data and runs.")] = Path("demo"),
+    threads: options.Threads = None,
     json_output: options.Json = False,
 ) -> None:
-    """Fit and evaluate on a real task, built from the documentation of this Python's standard library."""
-    raise NotImplementedError
+    """Fetch a model, build a task from this Python's own documentation, fit, and show what it gained.
+
+    Example: luthier demo
+    """
+    from luthier.cli.interruption import exit_when_interrupted
+    from luthier.demo import run_demo
+    from luthier.demo.show import Say
+
+    options.set_threads(threads)
+    with exit_when_interrupted():
+        result = run_demo(task, out, say=Say(quiet=json_output))  # type: ignore[arg-type]
+    options.print_result(result.to_json(), json_output, lambda: None)

@@ -37,11 +37,13 @@ def command(
 
     Prints a table, and writes evaluation.json and predictions.jsonl.
     """
+    from luthier.generation.progress import answer_progress
+
     options.check_choice(run, model, adapter)
     options.set_threads(threads)
     given: dict[str, Any] = {"max_new_tokens": max_new_tokens, "text": text, "label": label, "system": system}
     given |= {"skip_bad": skip_bad, "limit": limit, "schema": _read_schema(schema) if schema is not None else None}
-    with options.row_progress("answered") as progress:
+    with answer_progress("answers") as progress:
         given["on_progress"] = progress
         if run is not None:
             from luthier.training.run import Run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,15 +75,12 @@ def command(
     given = {key: value for key, value in locals().items() if key in keys and value is not None}
     flags = {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
 
-    from luthier.training.interrupts import EXIT_INTERRUPTED, Interrupted
+    from luthier.cli.interruption import exit_when_interrupted
     from luthier.training.run import run_fit
     from luthier.training.settings_sources import merge_settings
 
-    try:
+    with exit_when_interrupted():
         run = run_fit(merge_settings(flags, assignments or (), config))
-    except Interrupted as error:
-        print(f"luthier: {error}", file=sys.stderr)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
     record = run.record
     result = {"out": str(run.folder), **{key: record.get(key) for key in ("status", "steps", "loss", "best", "rows")}}
     print_result(result, json_output, lambda: print(run))

@@ -31,11 +31,13 @@ def command(
 
     Example: luthier generate runs/a --in prompts.jsonl --out answers.jsonl
     """
+    from luthier.generation.progress import answer_progress
+
     options.check_choice(run, model, adapter)
     options.set_threads(threads)
     given: dict[str, Any] = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
     given |= {"text": text, "label": label, "system": system, "skip_bad": skip_bad}
-    with options.row_progress("answered") as progress:
+    with answer_progress("answers") as progress:
         given["on_progress"] = progress
         if run is not None:
             from luthier.training.run import Run

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,26 +57,3 @@ def print_result(value: Any, as_json: bool, plain: Callable[[], None]) -> None:
         print(json.dumps(value, ensure_ascii=False))
     else:
         plain()
-
-
-@contextmanager
-def row_progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A function that is told (rows finished, rows) and shows it on stderr: a bar on a terminal, some lines elsewhere."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn(what), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(what, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
-        return
-    last = 0
-
-    def show(done: int, total: int) -> None:
-        nonlocal last
-        if done == total or done >= last + max(1, total // 10):
-            last = done
-            print(f"{what} {done}/{total}", file=sys.stderr, flush=True)
-
-    yield show
