@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,8 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         fill(aside)
-        for file in walk_files(aside):
-            sync(file)
+        for entry in sorted(aside.rglob("*")):
+            sync(entry)
         sync(aside)
         remove_folder(path)
         os.rename(aside, path)
@@ -70,11 +70,6 @@ def remove_folder(path: Path) -> None:
         shutil.rmtree(doomed, ignore_errors=True)
         os.rename(path, doomed)
         shutil.rmtree(doomed, ignore_errors=True)
-
-
-def walk_files(folder: Path) -> Iterator[Path]:
-    """The files of a folder and its subfolders, sorted by path."""
-    return iter(sorted(path for path in folder.rglob("*") if path.is_file()))
 
 
 def file_sha256(path: Path) -> str:

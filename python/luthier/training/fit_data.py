@@ -27,6 +27,7 @@ class FitRows:
     """
 
     name: str
+    path: str | None
     dataset: Dataset
     places: list[tuple[str, int]]
     bad: list[LedgerLine]
@@ -54,18 +55,18 @@ def encode_records(records: Sequence[Record], tokenizer: Tokenizer, max_length: 
     Raises InputError when no row is left with a supervised token.
     """
     from luthier._core import Dataset
-    from luthier.text.encode import encode_row
+    from luthier.text.encode import ChatEncoder
 
-    name = str(records.path) if isinstance(records, Records) else "the rows in memory"
+    path = str(records.path) if isinstance(records, Records) else None
+    name = path or "the rows in memory"
     dataset = Dataset(max_length)
-    for number, record in enumerate(records):
-        row = encode_row(record, tokenizer)
+    for number, row in enumerate(ChatEncoder(tokenizer).encode_rows(records)):
         dataset.add(number, row.tokens, row.weights, row.ends)
     places = [(record.file or name, record.line or number + 1) for number, record in enumerate(records)]
     bad = [bad_row(row.file, row.line, row.reason) for row in records.bad] if isinstance(records, Records) else []
     if len(dataset) == 0:
         raise InputError(_nothing_left(name, dataset, max_length))
-    return FitRows(name, dataset, places, bad, rows_sha256(records))
+    return FitRows(name, path, dataset, places, bad, rows_sha256(records))
 
 
 def rows_sha256(records: Sequence[Record]) -> str:

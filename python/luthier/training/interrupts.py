@@ -40,23 +40,18 @@ class StopRequest:
 
 
 def _watch(receiver: socket.socket, stop: StopRequest) -> None:
+    count = 0
     while signals := receiver.recv(64):
         for number in signals:
             if number not in _SIGNALS:
                 continue
-            if stop:
-                print("stopped at once; the last checkpoint is untouched", file=sys.stderr, flush=True)
-                os._exit(EXIT_INTERRUPTED)
+            count += 1
             stop.set()
-            print(
-                "stopping: finishing this step and saving a checkpoint (once more to stop at once)",
-                file=sys.stderr,
-                flush=True,
-            )
-
-
-def _ignore(number: int, frame: FrameType | None) -> None:
-    """Takes the place of the default action; the watching thread has already seen the signal."""
+            if count > 1:
+                print("luthier: stopped at once; the last checkpoint is untouched", file=sys.stderr, flush=True)
+                os._exit(EXIT_INTERRUPTED)
+            text = "luthier: stopping: finishing this step and saving a checkpoint (once more to stop at once)"
+            print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -66,6 +61,10 @@ def stop_on_signals() -> Iterator[StopRequest]:
     Outside the main thread, where Python allows no handlers, the request is simply never set by a signal.
     """
     stop = StopRequest()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
@@ -74,7 +73,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
     watcher = threading.Thread(target=_watch, args=(receiver, stop), name="luthier-signals", daemon=True)
     watcher.start()
     previous_descriptor = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
-    previous = {number: signal.signal(number, _ignore) for number in _SIGNALS}
+    previous = {number: signal.signal(number, ask) for number in _SIGNALS}
     try:
         yield stop
     finally:

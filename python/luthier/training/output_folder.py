@@ -14,7 +14,6 @@ from luthier.training import durable
 from luthier.training.run_record import RUN_FILE, read_record
 from luthier.training.settings import StartSettings
 
-LOCK_FILE: Final = ".lock"
 OWN_FOLDERS: Final = ("adapter", "model", "checkpoints")
 OWN_FILES: Final = ("metrics.jsonl", "ledger.jsonl", "evaluation.json", "predictions.jsonl", RUN_FILE)
 """The names that a run writes; `--overwrite` removes these and nothing else. run.json goes last, so that a removal that was
@@ -31,7 +30,7 @@ def check_output(out: Path, start: StartSettings, inputs: Sequence[str | None] =
     if start.resume:
         read_record(out)
         return
-    if not out.exists() or not any(path.name != LOCK_FILE for path in out.iterdir()):
+    if not out.exists() or not any(out.iterdir()):
         return
     if not (out / RUN_FILE).exists():
         raise InputError(f"{out}: the folder holds files but no run; give --out a new or empty folder")
@@ -52,7 +51,7 @@ def locked(out: Path) -> Iterator[None]:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(out / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise LuthierError(f"{out}: cannot write there: {error.strerror or error}; choose another --out") from error
     try:
@@ -63,7 +62,6 @@ def locked(out: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        (out / LOCK_FILE).unlink(missing_ok=True)
         os.close(descriptor)
 
 

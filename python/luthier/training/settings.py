@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -173,7 +174,7 @@ def allowed_values(key: str) -> str:
     """What the value of a flat key may be, in words: "a whole number from 1 to 4096", "one of cosine, linear, constant"."""
     field = _TABLE[key][2]
     annotation, bounds = field.annotation, list(field.metadata)
-    for part in (annotation, *get_args(annotation)):
+    for part in get_args(annotation) if get_origin(annotation) is UnionType else (annotation,):
         if get_origin(part) is Annotated:
             annotation, *extra = get_args(part)
             bounds += [bound for item in extra for bound in getattr(item, "metadata", [item])]
@@ -257,4 +258,4 @@ def _build(model: type[Any], section: str, nested: Mapping[str, Mapping[str, Any
 
 
 def _refuse(key: str, value: object) -> InputError:
-    return InputError(f"'{spell(key)}' is {value!r}; it must be {allowed_values(key)}")
+    return InputError(f"'{spell(key)}' is {value}; it must be {allowed_values(key)}")
