@@ -23,10 +23,15 @@ MAX_DEFAULT = 40  # characters of the source of a default
 HELD_OUT_ROWS = 300  # about this many rows in test, and half as many in valid
 SEED = 0
 
-SYSTEM = """You turn a Python function into one line of JSON. Answer with the JSON object only, without spaces after commas and colons:
-{"name":string,"summary":string,"parameters":[{"name":string,"default":string or null}],"required":integer}
-"name" is the name of the function and "summary" the first line of its documentation, unchanged. "parameters" are in order; "default" is the source of \
-the default value, or null if there is none; *args and **kwargs keep their stars. "required" counts the parameters with neither default nor star."""
+SYSTEM = (
+    "You turn a Python function into one line of JSON. "
+    "Answer with the JSON object only, without spaces after commas and colons:\n"
+    '{"name":string,"summary":string,"parameters":[{"name":string,"default":string or null}],"required":integer}\n'
+    '"name" is the name of the function and "summary" the first line of its documentation, unchanged. '
+    '"parameters" are in order; "default" is the source of the default value, or null if there is none; '
+    "*args and **kwargs keep their stars. "
+    '"required" counts the parameters with neither default nor star.'
+)
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -21,7 +21,7 @@ AREAS: dict[str, str] = {
     "async": "asyncio",
     "commands": "argparse optparse getopt cmd getpass curses rlcompleter readline shlex fileinput",
     "containers": "collections _collections_abc heapq bisect array weakref _weakrefset graphlib copy queue",
-    "data": "json csv configparser tomllib plistlib netrc base64 pickle pickletools shelve dbm sqlite3 xdrlib copyreg uu",
+    "data": "json csv configparser tomllib plistlib netrc base64 pickle pickletools shelve dbm sqlite3 xdrlib uu",
     "dates": "datetime _pydatetime calendar _strptime zoneinfo sched",
     "debugging": "pdb bdb trace traceback tracemalloc profile cProfile pstats timeit cgitb",
     "files": "os posixpath ntpath genericpath pathlib shutil glob fnmatch tempfile filecmp stat io _pyio linecache",
@@ -80,8 +80,8 @@ def area_of(module: str) -> str | None:
 
 
 def sort_rows(modules: Iterable[Module] | None = None) -> list[Row]:
-    """All rows in the order of the library: docstrings of 40 characters and more, each once; one that stands in two areas
-    is left out."""
+    """All rows in the order of the library: docstrings of 40 characters and more, each once; one that stands in two
+    areas is left out."""
     area_by_text: dict[str, str | None] = {}
     for module in walk_modules() if modules is None else modules:
         area = area_of(module.top)

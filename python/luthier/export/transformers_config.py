@@ -17,7 +17,7 @@ _DROPPED = ("torch_dtype", "_name_or_path", "quantization_config", "transformers
 
 
 def model_config(decoder: _core.Decoder, tokenizer: Tokenizer, source: ModelSource, dtype: str) -> dict[str, Any]:
-    """The source folder's config.json with `dtype` set, or one made from the decoder's configuration (for a GGUF file)."""
+    """The source folder's config.json with `dtype` set, or for a GGUF file one made from the decoder's."""
     if source.kind == "folder":
         values = _read(source.path / "config.json")
         for key in _DROPPED:
@@ -62,7 +62,7 @@ def _from_decoder(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`, {} if there is no such file. The model was loaded from this folder, so it holds JSON."""
+    """The JSON object in `path`, {} if there is no such file.."""
     if not path.exists():
         return {}
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

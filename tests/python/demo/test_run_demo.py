@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_model import TinyShape, make_tiny_model
 
 from luthier.demo import RECIPES, Recipe, run_demo
 from luthier.demo.functions import function_splits
@@ -15,6 +14,7 @@ from luthier.demo.sort import sort_splits
 from luthier.demo.split import Splits
 from luthier.errors import InputError
 from luthier.models import load
+from tiny_model import TinyShape, make_tiny_model
 
 QUICK = Recipe(
     train_rows=8,
@@ -56,7 +56,15 @@ def test_the_main_demo(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "rank 2" in result.tuned.model and "rank" not in result.untuned.model
     assert load(str(base), place / "run" / "adapter", dtype="float32").adapter is not None
     printed = capsys.readouterr().out
-    for text in ("valid JSON", "schema kept", "exact match", "expected", "untuned", "tuned", f"evaluate {place / 'run'} --test"):
+    for text in (
+        "valid JSON",
+        "schema kept",
+        "exact match",
+        "expected",
+        "untuned",
+        "tuned",
+        f"evaluate {place / 'run'} --test",
+    ):
         assert text in printed
     assert json.loads(json.dumps(result.to_json()))["tuned"]["n"] == 4
 
@@ -64,7 +72,9 @@ def test_the_main_demo(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert [p.output for p in again.tuned.predictions] == [p.output for p in result.tuned.predictions]
 
 
-def test_the_second_demo_prints_the_baseline_as_it_is(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_second_demo_prints_the_baseline_as_it_is(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = short(sort_splits(walk_modules()))
     result = run_demo("sort", tmp_path, model=str(base), recipe=QUICK, splits=rows)
     assert result.baseline_accuracy is not None

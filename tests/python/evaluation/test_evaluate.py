@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_model import chat, make_tiny_model
 
 from luthier.errors import InputError, LuthierError
 from luthier.evaluation import evaluate
 from luthier.models import Model, load
 from luthier.records import read
+from tiny_model import chat, make_tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +23,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 def test_file(model: Model, tmp_path: Path) -> Path:
     """Four rows of which the first and the third have the model's own answer as their reference."""
     prompts = ["read a file", "sort the mail", "name the section", "2 + 2"]
-    own = [answer for answer in model.generate(prompts, max_new_tokens=6)]
+    own = model.generate(prompts, max_new_tokens=6)
     references = [own[0], "something else", own[2], "no"]
     path = tmp_path / "test.jsonl"
-    path.write_text("".join(json.dumps({"messages": chat(p, r)}) + "\n" for p, r in zip(prompts, references, strict=True)))
+    path.write_text(
+        "".join(json.dumps({"messages": chat(p, r)}) + "\n" for p, r in zip(prompts, references, strict=True))
+    )
     return path
 
 

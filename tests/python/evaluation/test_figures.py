@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -80,7 +81,12 @@ def test_accuracy_is_exact_match_where_answers_are_few() -> None:
     values = evaluation.to_json()
     assert values["accuracy"] == 0.5
     assert values["confusion"] == {"labels": ["no", "yes", "(other)"], "counts": [[0, 1, 1], [0, 2, 0]]}
-    assert values["per_class"]["yes"] == {"precision": pytest.approx(2 / 3), "recall": 1.0, "f1": pytest.approx(0.8), "support": 2}
+    assert values["per_class"]["yes"] == {
+        "precision": pytest.approx(2 / 3),
+        "recall": 1.0,
+        "f1": pytest.approx(0.8),
+        "support": 2,
+    }
     assert json.loads(json.dumps(values, allow_nan=False)) == values
 
 
@@ -177,7 +183,7 @@ def test_an_evaluation_prints_and_shows_in_a_notebook() -> None:
     from rich.console import Console
 
     evaluation = judged([("<b>", "<b>"), ("[no]", "[no]"), ("<b>", "x"), ("[no]", "[no]")])
-    console = Console(record=True, width=100, file=open("/dev/null", "w"))
+    console = Console(record=True, width=100, file=io.StringIO())
     console.print(evaluation)
     text = console.export_text()
     assert "75.0%" in text and "macro F1" in text and "[no]" in text

@@ -37,7 +37,9 @@ def write(folder: Path, values: Any) -> Path:
 def test_what_peft_writes_is_read(tmp_path: Path) -> None:
     from peft import LoraConfig
 
-    LoraConfig(r=4, lora_alpha=6, target_modules=["v_proj", "q_proj"], use_rslora=True, task_type="CAUSAL_LM").save_pretrained(tmp_path)
+    LoraConfig(
+        r=4, lora_alpha=6, target_modules=["v_proj", "q_proj"], use_rslora=True, task_type="CAUSAL_LM"
+    ).save_pretrained(tmp_path)
     config = read_adapter_config(tmp_path)
     assert (config.rank, config.alpha, config.targets, config.rslora) == (4, 6.0, ("q_proj", "v_proj"), True)
     assert config.scale == pytest.approx(6 / math.sqrt(4))
@@ -90,7 +92,9 @@ def test_what_is_not_supported_is_named(changes: dict[str, Any], expected: str, 
     assert str(tmp_path) in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "3", '{"peft_type": "LORA", "r": 1e999, "target_modules": ["a"]}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", "3", '{"peft_type": "LORA", "r": 1e999, "target_modules": ["a"]}', "[" * 100_000]
+)
 def test_a_damaged_file_is_an_input_error(text: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="adapter_config.json"):
         read_adapter_config(write(tmp_path, text))
@@ -126,17 +130,32 @@ def test_a_folder_without_an_adapter_says_what_is_missing(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "targets",
-    [["q_proj"], ["mlp.up_proj", "v_proj"], ["model.layers.1.self_attn.q_proj"], r".*\.[02]\.self_attn\.[qv]_proj", "all-linear"],
+    [
+        ["q_proj"],
+        ["mlp.up_proj", "v_proj"],
+        ["model.layers.1.self_attn.q_proj"],
+        r".*\.[02]\.self_attn\.[qv]_proj",
+        "all-linear",
+    ],
 )
 def test_targets_mean_what_they_mean_to_peft(targets: Any, tmp_path: Path) -> None:
     from peft import LoraConfig, get_peft_model
     from transformers import LlamaConfig, LlamaForCausalLM
 
     shape = LlamaConfig(
-        vocab_size=32, hidden_size=8, intermediate_size=12, num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1
+        vocab_size=32,
+        hidden_size=8,
+        intermediate_size=12,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        num_key_value_heads=1,
     )
     model = get_peft_model(LlamaForCausalLM(shape), LoraConfig(r=2, target_modules=targets, task_type="CAUSAL_LM"))
-    theirs = {name.removeprefix("base_model.model.").removesuffix(".lora_A") for name, _ in model.named_modules() if name.endswith("lora_A")}
+    theirs = {
+        name.removeprefix("base_model.model.").removesuffix(".lora_A")
+        for name, _ in model.named_modules()
+        if name.endswith("lora_A")
+    }
     modules = linear_modules(LlamaForCausalLM(shape).state_dict())
     assert len(modules) == 3 * 7
     ours = read_adapter_config(write(tmp_path, peft_config(target_modules=targets))).resolve(modules)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_model import TinyShape, make_tiny_model
 
 from luthier.errors import InputError
 from luthier.export import AdapterConfig, read_adapter, write_adapter
 from luthier.formats import read_safetensors, write_safetensors
 from luthier.models import Model, load
+from tiny_model import TinyShape, make_tiny_model
 
 IDS = [1, 40, 41, 42, 7, 99, 120, 2, 5]
 SHORT = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -51,10 +51,14 @@ def adapted(base: Path, folder: Path, config: AdapterConfig, targets: list[str])
 
 @pytest.mark.parametrize("rslora", [False, True])
 @pytest.mark.parametrize("targets", [SHORT, ("q_proj", "down_proj")])
-def test_peft_loads_our_folder_with_our_logits(base: Path, tmp_path: Path, targets: tuple[str, ...], rslora: bool) -> None:
+def test_peft_loads_our_folder_with_our_logits(
+    base: Path, tmp_path: Path, targets: tuple[str, ...], rslora: bool
+) -> None:
     from peft import PeftModel
 
-    model = adapted(base, tmp_path / "adapter", AdapterConfig(5, 12.0, targets, rslora, base_model=str(base)), list(targets))
+    model = adapted(
+        base, tmp_path / "adapter", AdapterConfig(5, 12.0, targets, rslora, base_model=str(base)), list(targets)
+    )
     plain = load(base, dtype="float32")
     theirs = PeftModel.from_pretrained(transformers_model(base), tmp_path / "adapter").eval()
     with torch.no_grad():

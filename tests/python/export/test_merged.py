@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_model import TinyShape, make_tiny_model
 
 from luthier.errors import InputError, LuthierError
-from luthier.export import write_merged_folder
 from luthier.export import merged as merged_module
+from luthier.export import write_merged_folder
 from luthier.formats import read_safetensors
 from luthier.models import Model, load
+from tiny_model import TinyShape, make_tiny_model
 
 IDS = [1, 40, 41, 42, 7, 99, 120, 2, 5]
 PROMPTS = ["read a file", "sort the mail", "naïve 東京", "def read(path):"]
@@ -98,7 +98,15 @@ def test_the_configuration_says_what_the_folder_holds(base: Path, tmp_path: Path
     assert config["dtype"] == "bfloat16" and config["eos_token_id"] == 2
     assert config["tie_word_embeddings"] == source["tie_word_embeddings"]
     assert ("lm_head.weight" in read_safetensors(folder / "model.safetensors")) is not source["tie_word_embeddings"]
-    for key in ("architectures", "hidden_size", "head_dim", "num_key_value_heads", "attention_bias", "rms_norm_eps", "rope_parameters"):
+    for key in (
+        "architectures",
+        "hidden_size",
+        "head_dim",
+        "num_key_value_heads",
+        "attention_bias",
+        "rms_norm_eps",
+        "rope_parameters",
+    ):
         assert config[key] == source[key]
     generation = json.loads((folder / "generation_config.json").read_text())
     assert (generation["eos_token_id"], generation["bos_token_id"], generation["pad_token_id"]) == (2, 1, 2)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_model import chat, make_tiny_model
 
 from luthier.errors import InputError, LuthierError
 from luthier.generation import generate_file
 from luthier.generation.progress import answer_progress
 from luthier.models import Model, load
 from luthier.training import durable
+from tiny_model import chat, make_tiny_model
 
 ROWS: list[dict[str, Any]] = [
     {"id": 7, "messages": chat("read a file", system="Be brief.")},
@@ -43,7 +43,11 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def test_every_row_keeps_its_keys_and_gains_its_answer(model: Model, source: Path, tmp_path: Path) -> None:
     heard: list[tuple[int, int]] = []
     stats = generate_file(
-        model, source, tmp_path / "answers.jsonl", max_new_tokens=10, on_progress=lambda done, total: heard.append((done, total))
+        model,
+        source,
+        tmp_path / "answers.jsonl",
+        max_new_tokens=10,
+        on_progress=lambda done, total: heard.append((done, total)),
     )
     found = lines(tmp_path / "answers.jsonl")
     wanted = [
@@ -93,7 +97,9 @@ def test_an_interruption_leaves_the_old_answers(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "prompts.jsonl"]
 
 
-def test_a_full_disk_leaves_the_old_answers(model: Model, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_old_answers(
+    model: Model, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "out.jsonl").write_text("old\n")
 
     def full(*arguments: object) -> None:
@@ -106,7 +112,9 @@ def test_a_full_disk_leaves_the_old_answers(model: Model, source: Path, tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "prompts.jsonl"]
 
 
-def test_destinations_that_cannot_be_written_are_said_before_anything_runs(model: Model, source: Path, tmp_path: Path) -> None:
+def test_destinations_that_cannot_be_written_are_said_before_anything_runs(
+    model: Model, source: Path, tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match="is a folder"):
         generate_file(model, source, tmp_path)
     with pytest.raises(InputError, match="there is no folder"):

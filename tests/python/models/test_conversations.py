@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_model import chat
 
 from luthier.errors import InputError
 from luthier.models.conversations import is_batch, to_record, training_records
 from luthier.records import Message, Record
+from tiny_model import chat
 
 
 def test_a_text_is_one_user_message() -> None:

@@ -159,7 +159,9 @@ def test_a_disk_that_fills_up_leaves_nothing(
     assert leftovers(cache) == []
 
 
-def test_a_cache_that_cannot_be_made_is_an_error(model: KnownModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_made_is_an_error(
+    model: KnownModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LUTHIER_CACHE", str(tmp_path / "file"))
     with pytest.raises(LuthierError, match="cannot write to .*LUTHIER_CACHE"):

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_model import TinyShape, chat, make_tiny_model
 
 from luthier.errors import InputError
 from luthier.models import Model, load
 from luthier.records import read
+from tiny_model import TinyShape, chat, make_tiny_model
 
 IDS = [1, 40, 41, 42, 7, 99, 120, 2, 5]
 ROWS = [chat("read a file", "files"), chat("send it", "mail", system="Sort."), chat("2 + 2", "4")]
@@ -74,7 +74,9 @@ def test_with_an_adapter_the_gradients_are_the_adapters(model: Model) -> None:
     model.adapter = AdapterConfig(3, 6.0, ("q_proj", "down_proj"))
     _, gradients = model.loss_and_gradients(ROWS)
     assert set(gradients) == set(model.decoder.adapter_tensors())
-    assert all(bool((gradient == 0).all()) for name, gradient in gradients.items() if "lora_A" in name), "B is zero at the start"
+    assert all(bool((gradient == 0).all()) for name, gradient in gradients.items() if "lora_A" in name), (
+        "B is zero at the start"
+    )
     assert all(bool((gradient != 0).any()) for name, gradient in gradients.items() if "lora_B" in name)
 
 
@@ -102,7 +104,12 @@ def test_greedy_answers_are_those_of_transformers(model: Model, base: Path) -> N
 
     theirs = transformers_model(base)
     tokenizer = AutoTokenizer.from_pretrained(base)
-    prompts: list[Any] = ["read a file", chat("sort it", system="Be brief."), "東京 and tabs\t!", chat("a", "b") + chat("c")]
+    prompts: list[Any] = [
+        "read a file",
+        chat("sort it", system="Be brief."),
+        "東京 and tabs\t!",
+        chat("a", "b") + chat("c"),
+    ]
     wanted = []
     for prompt in prompts:
         messages = chat(prompt) if isinstance(prompt, str) else prompt
