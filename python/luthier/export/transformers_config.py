@@ -41,7 +41,7 @@ def generation_config(tokenizer: Tokenizer, source: ModelSource) -> dict[str, An
 
 def _from_decoder(config: Mapping[str, Any]) -> dict[str, Any]:
     """Transformers' names for a Llama configuration as the core gives it."""
-    values: dict[str, Any] = {
+    return {
         "model_type": "llama",
         "architectures": ["LlamaForCausalLM"],
         "hidden_act": "silu",
@@ -54,11 +54,10 @@ def _from_decoder(config: Mapping[str, Any]) -> dict[str, Any]:
         "head_dim": config["head_size"],
         "max_position_embeddings": config["max_positions"],
         "rms_norm_eps": config["norm_epsilon"],
-        "rope_theta": config["rope_theta"],
-        "attention_bias": bool(config.get("attention_bias", False)),
-        "mlp_bias": bool(config.get("mlp_bias", False)),
+        "rope_theta": config["rope_base"],
+        "attention_bias": bool(config["attention_bias"]),
+        "mlp_bias": bool(config["feed_forward_bias"]),
     }
-    return values
 
 
 def _read(path: Path) -> dict[str, Any]:
