@@ -1,10 +1,13 @@
 // luthier._core: safetensors and GGUF files. Tensors go to Python as buffers, without torch or NumPy.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+#include <pybind11/typing.h>
 
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -21,6 +24,9 @@ namespace luthier {
 namespace {
 
 namespace py = pybind11;
+using Shape = py::typing::Tuple<py::int_, py::ellipsis>;
+using Info = py::typing::Tuple<py::str, Shape>;
+using NamedInfo = py::typing::Tuple<py::str, py::str, Shape>;
 
 // The bytes of one tensor, read only; keeps the file that they are mapped from.
 struct TensorBytes {
@@ -38,7 +44,7 @@ py::memoryview view_of(std::shared_ptr<const void> owner, const TensorView& tens
   return py::memoryview(py::cast(TensorBytes{std::move(owner), tensor.data}));
 }
 
-py::tuple info_of(const TensorView& tensor) {
+Info info_of(const TensorView& tensor) {
   return py::make_tuple(dtype_name(tensor.type), py::tuple(py::cast(tensor.shape)));
 }
 
@@ -78,16 +84,16 @@ py::object to_python(const GgufValue& value) {
   return std::visit([](const auto& scalar) -> py::object { return py::cast(scalar); }, value);
 }
 
-py::dict metadata_of(const GgufFile& file) {
-  py::dict result;
+py::typing::Dict<py::str, py::object> metadata_of(const GgufFile& file) {
+  py::typing::Dict<py::str, py::object> result;
   for (const GgufEntry& entry : file.metadata()) {
     result[py::str(entry.key.data(), entry.key.size())] = to_python(entry.value);
   }
   return result;
 }
 
-py::list tensors_of(const GgufFile& file) {
-  py::list result;
+py::typing::List<NamedInfo> tensors_of(const GgufFile& file) {
+  py::typing::List<NamedInfo> result;
   for (const TensorView& tensor : file.tensors()) {
     result.append(py::make_tuple(tensor.name, dtype_name(tensor.type), py::tuple(py::cast(tensor.shape))));
   }
@@ -105,7 +111,6 @@ void write_from_python(const std::string& path, const std::map<std::string, Tens
     const auto type = dtype_from_safetensors(type_name);
     if (!type)
       fail_input(path, ": tensor ", message_quote(name), ": the type ", message_quote(type_name), " is unknown");
-    if (PyObject_CheckBuffer(buffer.ptr()) == 0) throw py::type_error("[write_safetensors] a tensor is no buffer");
     const auto& info = buffers.emplace_back(buffer.request());
     if (!PyBuffer_IsContiguous(info.view(), 'C'))
       throw py::type_error("[write_safetensors] a buffer is not contiguous");

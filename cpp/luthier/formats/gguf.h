@@ -21,21 +21,11 @@
 namespace luthier {
 
 /// The type of a metadata value, as numbered in the file.
+// clang-format off
 enum class GgufType : uint32_t {
-  UInt8,
-  Int8,
-  UInt16,
-  Int16,
-  UInt32,
-  Int32,
-  Float32,
-  Bool,
-  String,
-  Array,
-  UInt64,
-  Int64,
-  Float64,
+  UInt8, Int8, UInt16, Int16, UInt32, Int32, Float32, Bool, String, Array, UInt64, Int64, Float64,
 };
+// clang-format on
 
 struct GgufArray;
 

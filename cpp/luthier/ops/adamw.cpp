@@ -2,6 +2,8 @@
 
 #include "luthier/base/error.h"
 #include "luthier/ops/check.h"
+#include "luthier/ops/cpu/adamw.h"
+#include "luthier/ops/instruction_set.h"
 #include "luthier/ops/reference/adamw.h"
 
 namespace luthier {
@@ -23,14 +25,22 @@ void adamw_step(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& f
   check_contiguous("adamw", "second_moment", second_moment, parameter.sizes());
   LUTHIER_CHECK(step >= 1, "[adamw] step is ", step, ", expected 1 or more");
   if (parameter.numel() == 0) return;
-  reference::adamw_step(parameter, gradient, first_moment, second_moment, settings, step, gradient_scale);
+  if (instruction_set() == InstructionSet::reference) {
+    reference::adamw_step(parameter, gradient, first_moment, second_moment, settings, step, gradient_scale);
+  } else {
+    cpu::adamw_step(parameter, gradient, first_moment, second_moment, settings, step, gradient_scale);
+  }
 }
 
 double squared_norm(const at::Tensor& gradient) {
   LUTHIER_CHECK(gradient.defined(), "[squared_norm] gradient is undefined");
   check_contiguous("squared_norm", "gradient", gradient, gradient.sizes());
   if (gradient.numel() == 0) return 0;
-  return reference::squared_norm(gradient);
+  if (instruction_set() == InstructionSet::reference) {
+    return reference::squared_norm(gradient);
+  } else {
+    return cpu::squared_norm(gradient);
+  }
 }
 
 }  // namespace luthier

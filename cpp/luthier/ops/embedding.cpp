@@ -1,6 +1,8 @@
 #include "luthier/ops/embedding.h"
 
 #include "luthier/ops/check.h"
+#include "luthier/ops/cpu/embedding.h"
+#include "luthier/ops/instruction_set.h"
 #include "luthier/ops/reference/embedding.h"
 
 namespace luthier {
@@ -14,7 +16,11 @@ void embedding_forward(const at::Tensor& tokens, const at::Tensor& table, double
   check_like(kName, "out", out, {tokens.size(0), table.size(1)}, table);
   check_indices(kName, "tokens", tokens, table.size(0));
   if (out.numel() == 0) return;
-  reference::embedding_forward(tokens, table, scale, out);
+  if (instruction_set() == InstructionSet::reference) {
+    reference::embedding_forward(tokens, table, scale, out);
+  } else {
+    cpu::embedding_forward(tokens, table, scale, out);
+  }
 }
 
 void embedding_backward(const at::Tensor& tokens, const at::Tensor& d_out, double scale, at::Tensor& d_table) {
@@ -26,7 +32,11 @@ void embedding_backward(const at::Tensor& tokens, const at::Tensor& d_out, doubl
   check_floating(kName, "d_out", d_out, {tokens.size(0), d_table.size(1)});
   check_indices(kName, "tokens", tokens, d_table.size(0));
   if (d_out.numel() == 0) return;
-  reference::embedding_backward(tokens, d_out, scale, d_table);
+  if (instruction_set() == InstructionSet::reference) {
+    reference::embedding_backward(tokens, d_out, scale, d_table);
+  } else {
+    cpu::embedding_backward(tokens, d_out, scale, d_table);
+  }
 }
 
 }  // namespace luthier

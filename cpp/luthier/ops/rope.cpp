@@ -2,6 +2,8 @@
 
 #include "luthier/base/error.h"
 #include "luthier/ops/check.h"
+#include "luthier/ops/cpu/rope.h"
+#include "luthier/ops/instruction_set.h"
 #include "luthier/ops/reference/rope.h"
 
 namespace luthier {
@@ -19,7 +21,11 @@ void rope(const char* name, at::Tensor& x, const at::Tensor& positions, const at
                 x.size(2) / 2, ", half of a head");
   check_indices(name, "positions", positions, cos.size(0));
   if (x.numel() == 0) return;
-  reference::rope(x, positions, cos, sin, direction);
+  if (instruction_set() == InstructionSet::reference) {
+    reference::rope(x, positions, cos, sin, direction);
+  } else {
+    cpu::rope(x, positions, cos, sin, direction);
+  }
 }
 
 }  // namespace

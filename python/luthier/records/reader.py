@@ -126,10 +126,7 @@ def _check(file: str, rows: list[Record], bad: list[BadRow], skip_bad: bool) -> 
     if share > _MOST_BAD and (not skip_bad or not rows):
         shown = "\n".join(f"  {row}" for row in bad[:_SHOWN])
         more = f"\n  ... and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
-        if not rows:
-            remedy = "No usable row is left."
-        else:
-            remedy = "Mend the rows, or leave them out with --skip-bad."
+        remedy = "Mend the rows, or leave them out with --skip-bad." if rows else "No usable row is left."
         raise InputError(f"{file}: {len(bad):,} of {total:,} rows are bad ({share:.1%}):\n{shown}{more}\n{remedy}")
 
 

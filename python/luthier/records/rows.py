@@ -1,4 +1,4 @@
-"""From one parsed row to a Record. A row that cannot be used raises BadRowError with the reason, without file or line."""
+"""From one parsed row to a Record. A row that cannot be used raises BadRowError with the reason."""
 
 from __future__ import annotations
 

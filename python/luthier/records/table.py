@@ -70,7 +70,8 @@ def _header(line: str, wanted: tuple[str, ...], optional: tuple[str, ...], file:
     missing = next(name for name in wanted if name not in best)
     present = ", ".join(repr(name) for name in best)
     raise InputError(
-        f"{file}:1: there is no column {missing!r}; the columns are {present}. Name the columns with --text and --label."
+        f"{file}:1: there is no column {missing!r}; the columns are {present}. "
+        "Name the columns with --text and --label."
     )
 
 

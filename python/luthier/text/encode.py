@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -198,8 +199,6 @@ def _weighted(record: Record, chat: SegmentedChat, pieces: dict[tuple[str, bool]
 
 def _with_template(tokenizer: Tokenizer, template: str) -> Tokenizer:
     """A shallow copy of the tokenizer with another chat template."""
-    import copy
-
     changed = copy.copy(tokenizer)
     changed.chat_template = template
     return changed

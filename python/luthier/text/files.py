@@ -15,7 +15,10 @@ __all__ = ["TokenizerFiles", "read_tokenizer_files", "token_text"]
 
 @dataclass(frozen=True)
 class TokenizerFiles:
-    """What a folder says about its tokenizer. `description` is tokenizer.json; `end_ids` come from generation_config."""
+    """What a folder says about its tokenizer.
+
+    `description` is tokenizer.json, `config` tokenizer_config.json; `end_ids` come from generation_config.json.
+    """
 
     description: dict[str, Any]
     config: dict[str, Any]

@@ -16,7 +16,7 @@ from luthier.errors import InputError
 from luthier.records.record import Message
 from luthier.text.control import ControlMatch, ControlTokens
 from luthier.text.shadow import Shadows
-from luthier.text.template import ChatTemplate, Rendering, TemplateRefusal
+from luthier.text.template import ChatTemplate, Rendering, TemplateError
 from luthier.text.turns import Span, Turn, end_after, located, turn_from, with_edges
 
 __all__ = ["Segment", "SegmentedChat", "Segmenter"]
@@ -115,7 +115,7 @@ class Segmenter:
         try:
             shadows = Shadows(contents, groups, reserved=self._reserved, keep=keep)
             marked = self._raw(messages, shadows.texts, add_generation_prompt)
-        except (TemplateRefusal, ValueError):
+        except (TemplateError, ValueError):
             return None
         text = shadows.lifted(marked.text)
         matches = self.control.find(marked.text, beside=text)
@@ -179,7 +179,7 @@ class Segmenter:
         try:
             without = self.template.render(probe).text
             with_prompt = self.template.render(probe, add_generation_prompt=True).text
-        except TemplateRefusal:
+        except TemplateError:
             return ""
         return with_prompt[len(without) :] if with_prompt.startswith(without) else ""
 
@@ -188,7 +188,7 @@ class Segmenter:
         probe = [{"role": "user", "content": "\ue000"}, {"role": "assistant", "content": "\ue001"}]
         try:
             text = self.template.render(probe).text
-        except TemplateRefusal:
+        except TemplateError:
             return None
         matches = self.control.find(text)
         return next(

@@ -21,11 +21,8 @@ def show_row(record: Record, encoded: EncodedRow, tokenizer: Tokenizer) -> Group
     """The row for a rich console: supervised tokens green, control tokens cyan (magenta where supervised)."""
     body = Text()
     for tokens, weight, control in _runs(encoded, tokenizer):
-        if control:
-            style = _CONTROL_SUPERVISED if weight else _CONTROL
-        else:
-            style = _SUPERVISED if weight else _READ
-        body.append(_spelled(tokens, tokenizer, control), style=style)
+        read, supervised = (_CONTROL, _CONTROL_SUPERVISED) if control else (_READ, _SUPERVISED)
+        body.append(_spelled(tokens, tokenizer, control), style=supervised if weight else read)
     return Group(Text(_summary(record, encoded), style="bold"), body)
 
 

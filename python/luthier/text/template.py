@@ -21,7 +21,7 @@ from jinja2.parser import Parser
 
 from luthier.errors import InputError
 
-__all__ = ["ChatTemplate", "Rendering", "TemplateRefusal"]
+__all__ = ["ChatTemplate", "Rendering", "TemplateError"]
 
 ChatMessages = Sequence[Mapping[str, str]]
 
@@ -31,7 +31,7 @@ _FILE = "<chat template>"
 _PADDING_METHODS = frozenset({"center", "ljust", "rjust", "zfill", "expandtabs"})
 
 
-class TemplateRefusal(InputError):
+class TemplateError(InputError):
     """The template raised an error for this chat, or went over a limit; the message says which."""
 
 
@@ -83,7 +83,7 @@ class ChatTemplate:
         self.constants = _constants(environment.parse(source))
 
     def render(self, messages: ChatMessages, *, add_generation_prompt: bool = False) -> Rendering:
-        """The chat as text. Raises TemplateRefusal with the template's own message, or the limit it ran into."""
+        """The chat as text. Raises TemplateError with the template's own message, or the limit it ran into."""
         progress = _Progress()
         token = _progress.set(progress)
         blocks: list[str] = []
@@ -98,16 +98,16 @@ class ChatTemplate:
                 ):
                     progress.characters += len(block)
                     if progress.characters > _MOST_CHARACTERS:
-                        raise TemplateRefusal(f"the chat template wrote more than {_MOST_CHARACTERS:,} characters")
+                        raise TemplateError(f"the chat template wrote more than {_MOST_CHARACTERS:,} characters")
                     blocks.append(block)
-        except TemplateRefusal:
+        except TemplateError:
             raise
         except jinja2.TemplateError as error:
-            raise TemplateRefusal(f"the chat template refuses the chat: {error.message or error}") from None
+            raise TemplateError(f"the chat template refuses the chat: {error.message or error}") from None
         except (RecursionError, MemoryError) as error:
-            raise TemplateRefusal(f"the chat template ran out of memory or stack: {error}") from None
+            raise TemplateError(f"the chat template ran out of memory or stack: {error}") from None
         except Exception as error:  # a template can raise anything that Python expressions can
-            raise TemplateRefusal(f"the chat template failed: {type(error).__name__}: {error}") from None
+            raise TemplateError(f"the chat template failed: {type(error).__name__}: {error}") from None
         finally:
             _progress.reset(token)
         return Rendering("".join(blocks), tuple(progress.spans))
@@ -137,7 +137,7 @@ class _Environment(jinja2.sandbox.ImmutableSandboxedEnvironment):
 class _GenerationBlock(jinja2.ext.Extension):
     """{% generation %} ... {% endgeneration %}: what the assistant wrote."""
 
-    tags = {"generation"}
+    tags = {"generation"}  # noqa: RUF012, as the base class has it
 
     def parse(self, parser: Parser) -> jinja2.nodes.Node:
         line = next(parser.stream).lineno
@@ -187,7 +187,7 @@ def _time_limit() -> Iterator[None]:
 
     def on_line(frame: FrameType, event: str, argument: Any) -> Any:
         if time.monotonic() > deadline:
-            raise TemplateRefusal(f"the chat template ran for more than {_MOST_SECONDS:g} second")
+            raise TemplateError(f"the chat template ran for more than {_MOST_SECONDS:g} second")
         return on_line
 
     def on_call(frame: FrameType, event: str, argument: Any) -> Any:
@@ -222,4 +222,4 @@ def _check_format(text: str) -> None:
 
 
 def _refuse_size() -> NoReturn:
-    raise TemplateRefusal(f"the chat template makes a value of more than {_MOST_CHARACTERS:,} characters")
+    raise TemplateError(f"the chat template makes a value of more than {_MOST_CHARACTERS:,} characters")

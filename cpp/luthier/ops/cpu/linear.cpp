@@ -1,0 +1,148 @@
+#include "luthier/ops/cpu/linear.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/native/CPUBlas.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/mm.h>
+
+#include <algorithm>
+
+#include "luthier/ops/cpu/arithmetic.h"
+#include "luthier/ops/cpu/pack.h"
+#include "luthier/ops/cpu/scratch.h"
+#include "luthier/ops/cpu/types.h"
+#include "luthier/ops/reference/linear.h"
+
+namespace luthier::cpu {
+namespace {
+
+using at::BFloat16;
+
+constexpr int64_t kTile = 64;         // rows and columns of a tile of d_weight
+constexpr int64_t kRowBlock = 1024;   // rows of d_out and x that are packed at a time
+constexpr int64_t kRowMultiple = 64;  // they are padded to, so that few kernels are compiled
+constexpr int64_t kBiasColumns = 64, kBiasRows = 256;
+
+int64_t divide_up(int64_t value, int64_t by) { return (value + by - 1) / by; }
+
+/// Without bf16 instructions torch's bf16 products are scalar: widen, and use the fp32 product.
+bool has_bf16_products(const at::Tensor& operand) {
+  return operand.scalar_type() == at::kFloat || instruction_set() != InstructionSet::avx2;
+}
+
+LUTHIER_INLINE void add_scaled(const float* source, float scale, int64_t columns, float* target) {
+#pragma omp simd
+  for (int64_t i = 0; i < columns; ++i) target[i] += source[i] * scale;
+}
+
+/// d_weight += d_out' x * scale for at most kRowBlock rows. Both operands are packed, d_out turned and x in pairs of
+/// rows; then each tile of d_weight is one call of brgemm.
+void backward_weight_block(const BFloat16* d_out, int64_t d_out_stride, const BFloat16* x, int64_t x_stride,
+                           int64_t rows, int64_t out_columns, int64_t in_columns, float scale, float* d_weight,
+                           int64_t d_weight_stride) {
+  const int64_t depth = divide_up(rows, kRowMultiple) * kRowMultiple;
+  const int64_t out_tiles = divide_up(out_columns, kTile), in_tiles = divide_up(in_columns, kTile);
+  BFloat16* packed_a = scratch<BFloat16>(Scratch::packed_a, out_tiles * kTile * depth);
+  BFloat16* packed_b = scratch<BFloat16>(Scratch::packed_b, in_tiles * kTile * depth);
+  at::parallel_for(0, out_tiles + in_tiles, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      if (task < out_tiles) {
+        const int64_t first = task * kTile, width = std::min(kTile, out_columns - first);
+        transpose(d_out + first, d_out_stride, rows, width, depth, packed_a + first * depth, depth);
+      } else {
+        const int64_t first = (task - out_tiles) * kTile, width = std::min(kTile, in_columns - first);
+        pack_rows(x + first, x_stride, rows, width, depth, packed_b + first * depth, width);
+      }
+    }
+  });
+  at::parallel_for(0, out_tiles * in_tiles, 1, [&](int64_t begin, int64_t end) {
+    alignas(64) float product[kTile * kTile];
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t out = task / in_tiles * kTile, in = task % in_tiles * kTile;
+      const int64_t height = std::min(kTile, out_columns - out), width = std::min(kTile, in_columns - in);
+      at::native::cpublas::brgemm(height, width, depth, depth, width, kTile, /*add_C=*/false, packed_a + out * depth,
+                                  packed_b + in * depth, product);
+      vectorized([&]() LUTHIER_INLINE_LAMBDA {
+        for (int64_t i = 0; i < height; ++i) {
+          add_scaled(product + i * kTile, scale, width, d_weight + (out + i) * d_weight_stride + in);
+        }
+      });
+    }
+    at::native::cpublas::brgemm_release();
+  });
+}
+
+template <class T>
+LUTHIER_INLINE void add_columns(const T* source, int64_t stride, int64_t rows, int64_t columns, float* sum) {
+  for (int64_t t = 0; t < rows; ++t) {
+#pragma omp simd
+    for (int64_t i = 0; i < columns; ++i) sum[i] += load(source + t * stride + i);
+  }
+}
+
+}  // namespace
+
+// oneDNN and MKL take strided rows as they are and reach the machine's roof for these products.
+void linear_forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& out,
+                    bool accumulate) {
+  if (!has_bf16_products(x) || (bias.defined() && accumulate)) {
+    reference::linear_forward(x, weight, bias, out, accumulate);
+  } else if (bias.defined()) {
+    at::addmm_out(out, bias, x, weight.t());
+  } else if (accumulate) {
+    at::addmm_out(out, out, x, weight.t());
+  } else {
+    at::mm_out(out, x, weight.t());
+  }
+}
+
+void linear_backward_input(const at::Tensor& d_out, const at::Tensor& weight, at::Tensor& d_x, bool accumulate) {
+  if (!has_bf16_products(d_out)) {
+    reference::linear_backward_input(d_out, weight, d_x, accumulate);
+  } else if (accumulate) {
+    at::addmm_out(d_x, d_x, d_out, weight);
+  } else {
+    at::mm_out(d_x, d_out, weight);
+  }
+}
+
+void linear_backward_weight(const at::Tensor& d_out, const at::Tensor& x, double scale, at::Tensor& d_weight) {
+  if (d_out.scalar_type() == at::kFloat) {
+    at::addmm_out(d_weight, d_weight, d_out.t(), x, 1, scale);
+    return;
+  }
+  if (!has_bf16_products(d_out)) {
+    reference::linear_backward_weight(d_out, x, scale, d_weight);
+    return;
+  }
+  for (int64_t first = 0; first < x.size(0); first += kRowBlock) {
+    backward_weight_block(d_out.const_data_ptr<BFloat16>() + first * d_out.stride(0), d_out.stride(0),
+                          x.const_data_ptr<BFloat16>() + first * x.stride(0), x.stride(0),
+                          std::min(kRowBlock, x.size(0) - first), d_out.size(1), x.size(1), static_cast<float>(scale),
+                          d_weight.mutable_data_ptr<float>(), d_weight.stride(0));
+  }
+}
+
+// Threads share the columns; a thread adds blocks of rows, so that long sums stay accurate.
+void linear_backward_bias(const at::Tensor& d_out, at::Tensor& d_bias) {
+  const int64_t rows = d_out.size(0), columns = d_out.size(1), stride = d_out.stride(0);
+  float* target = d_bias.mutable_data_ptr<float>();
+  with_type(d_out, [&]<class T>(T*) {
+    const T* source = d_out.const_data_ptr<T>();
+    at::parallel_for(0, divide_up(columns, kBiasColumns), 4, [&](int64_t begin, int64_t end) {
+      vectorized([&]() LUTHIER_INLINE_LAMBDA {
+        for (int64_t first = begin * kBiasColumns; first < std::min(columns, end * kBiasColumns);
+             first += kBiasColumns) {
+          const int64_t width = std::min(kBiasColumns, columns - first);
+          for (int64_t t = 0; t < rows; t += kBiasRows) {
+            float sum[kBiasColumns] = {};
+            add_columns(source + t * stride + first, stride, std::min(kBiasRows, rows - t), width, sum);
+            for (int64_t i = 0; i < width; ++i) target[first + i] += sum[i];
+          }
+        }
+      });
+    });
+  });
+}
+
+}  // namespace luthier::cpu
