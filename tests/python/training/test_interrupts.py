@@ -49,7 +49,11 @@ def test_a_second_signal_ends_the_process_although_native_code_is_running() -> N
         "    while True: libc.poll(None, 0, 120_000)\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code], env={"PYTHONPATH": str(PYTHON_FOLDER)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(PYTHON_FOLDER)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None and process.stderr is not None
     assert process.stdout.readline() == "ready\n"

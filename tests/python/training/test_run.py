@@ -18,7 +18,15 @@ def test_three_lines_of_python_do_what_the_command_line_does(case: FitCase) -> N
 
     common = {"epochs": 2, "batch_size": 4, "micro_tokens": 120, "learning_rate": 1e-2, "max_length": 128, "threads": 1}
     kept = {"dtype": "float32", "save_every": 3, "quiet": True}
-    run = fit(read(case.train), model=case.model, adapter=Lora(rank=4), out=case.folder / "a", valid=case.valid, **common, **kept)
+    run = fit(
+        read(case.train),
+        model=case.model,
+        adapter=Lora(rank=4),
+        out=case.folder / "a",
+        valid=case.valid,
+        **common,
+        **kept,
+    )
     assert adapter_bytes(run.folder) == adapter_bytes(case.fit("b").folder)
     assert run.settings["train"] == str(case.train)
 
@@ -96,5 +104,7 @@ def test_a_run_without_a_result_says_how_to_continue(tmp_path: Path) -> None:
 
     settings = {"adapter": "lora", "rank": 4, "model": "m", "dtype": "float32"}
     write_record(tmp_path, new_record(settings, {}, 1))
-    with pytest.raises(InputError, match="the run is running and has no adapter/ yet; continue it with: luthier fit --resume"):
+    with pytest.raises(
+        InputError, match="the run is running and has no adapter/ yet; continue it with: luthier fit --resume"
+    ):
         Run(tmp_path).model()
