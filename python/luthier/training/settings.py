@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from types import UnionType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -178,7 +178,7 @@ def allowed_values(key: str) -> str:
     """
     field = _TABLE[key][2]
     annotation, bounds = field.annotation, list(field.metadata)
-    for part in get_args(annotation) if get_origin(annotation) is UnionType else (annotation,):
+    for part in get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,):
         if get_origin(part) is Annotated:
             annotation, *extra = get_args(part)
             bounds += [bound for item in extra for bound in getattr(item, "metadata", [item])]
