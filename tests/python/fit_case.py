@@ -1,6 +1,6 @@
 """A tiny model with rows to fit, for tests of training and of the command line.
 
-    case = make_case(tmp_path)          # case.model, case.train, case.valid; case.fit(epochs=2)
+case = make_case(tmp_path)          # case.model, case.train, case.valid; case.fit(epochs=2)
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ class FitCase:
 
 def make_case(folder: Path, model: Path) -> FitCase:
     """Writes the rows of a case into `folder`."""
-    return FitCase(folder, model, write_rows(folder / "train.jsonl", 13), write_rows(folder / "valid.jsonl", 5, first=50))
+    return FitCase(
+        folder, model, write_rows(folder / "train.jsonl", 13), write_rows(folder / "valid.jsonl", 5, first=50)
+    )
 
 
 def start_luthier(*arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:

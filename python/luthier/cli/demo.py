@@ -12,7 +12,10 @@ from luthier.cli import options
 
 def command(
     task: Annotated[
-        str, typer.Argument(metavar="[functions|sort]", help="Signatures to JSON, or the counter-example: sorting docstrings.")
+        str,
+        typer.Argument(
+            metavar="[functions|sort]", help="Signatures to JSON, or the counter-example: sorting docstrings."
+        ),
     ] = "functions",
     out: Annotated[Path, typer.Option("--out", help="Folder for data and runs.")] = Path("demo"),
     threads: options.Threads = None,

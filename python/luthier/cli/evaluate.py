@@ -16,10 +16,12 @@ def command(
     model: options.ModelOption = None,
     adapter: options.AdapterFolder = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for evaluation.json and predictions.jsonl [default: the run, else here]")
+        Path | None,
+        typer.Option("--out", help="Folder for evaluation.json and predictions.jsonl [default: the run, else here]"),
     ] = None,
     max_new_tokens: Annotated[
-        int | None, typer.Option("--max-new-tokens", min=1, help="Longest answer [default: from the longest right answer]")
+        int | None,
+        typer.Option("--max-new-tokens", min=1, help="Longest answer [default: from the longest right answer]"),
     ] = None,
     schema: Annotated[Path | None, typer.Option("--schema", help="JSON Schema that the answers should keep.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first rows.")] = None,

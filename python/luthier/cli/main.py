@@ -101,7 +101,9 @@ def _report(error: Exception) -> int:
     if isinstance(error, MemoryError):
         _complain("out of memory; lower --micro-tokens or --max-length")
         return EXIT_FAILED
-    _complain(f"internal error: {type(error).__name__}: {error}; run again with --debug to see where, and please report it")
+    _complain(
+        f"internal error: {type(error).__name__}: {error}; run again with --debug to see where, and please report it"
+    )
     return EXIT_FAILED
 
 

@@ -15,7 +15,9 @@ def command(json_output: options.Json = False) -> None:
         width = max(len(model.name) for model in known)
         for model in known:
             state = "fetched" if model.fetched else f"luthier fetch {model.name}"
-            print(f"{model.name:<{width}}  {model.summary}, {model.license}, {model.file_bytes / 1e6:,.0f} MB  ({state})")
+            print(
+                f"{model.name:<{width}}  {model.summary}, {model.license}, {model.file_bytes / 1e6:,.0f} MB  ({state})"
+            )
 
     value = [
         {

@@ -50,7 +50,13 @@ def command(
         else:
             print(show_row_plain(record, encoded, tokenizer))
 
-    value = {"file": record.file, "line": record.line, "tokens": encoded.tokens, "weights": encoded.weights, "ends": encoded.ends}
+    value = {
+        "file": record.file,
+        "line": record.line,
+        "tokens": encoded.tokens,
+        "weights": encoded.weights,
+        "ends": encoded.ends,
+    }
     options.print_result(value, json_output, show)
 
 

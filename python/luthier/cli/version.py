@@ -11,5 +11,7 @@ def command(json_output: options.Json = False) -> None:
 
     found = versions()
     options.print_result(
-        found, json_output, lambda: print("  ".join(f"{name} {found[name]}" for name in ("luthier", "torch", "tokenizers", "python")))
+        found,
+        json_output,
+        lambda: print("  ".join(f"{name} {found[name]}" for name in ("luthier", "torch", "tokenizers", "python"))),
     )

@@ -1,10 +1,11 @@
 """Checkpoints: `checkpoints/step-000123/`, each complete or absent, whatever happens while it is written.
 
     trainer.safetensors   fp32 masters, AdamW moments and step count, as the core's trainer gives them
-    state.json            everything else a run needs to go on: step, sampler, best so far, the step's metrics, rows seen
+    state.json            everything else a run needs to go on: step, sampler, best so far, the step's metrics, rows
+    seen
 
-No other random state exists: orders and initial values come from counter-based generators that are part of the sampler's
-state and of the seed.
+No other random state exists: orders and initial values come from counter-based generators that are part of the
+sampler's state and of the seed.
 """
 
 from __future__ import annotations
@@ -99,7 +100,9 @@ class Checkpoints:
             best = Best(**values.pop("best")) if values["best"] is not None else values.pop("best")
             return RunState(**values, best=best)
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{path}: damaged checkpoint ({error}); remove its folder to continue from the one before") from None
+            raise InputError(
+                f"{path}: damaged checkpoint ({error}); remove its folder to continue from the one before"
+            ) from None
 
     def load_tensors(self, step: int) -> dict[str, Tensor]:
         """The trainer's state of a complete checkpoint. Raises InputError when its file is damaged."""

@@ -44,8 +44,8 @@ def write_json(path: Path, value: Any) -> None:
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
     """Makes the folder `path` out of what `fill` writes into a temporary folder beside it.
 
-    Every file and the folder are synced before the rename. A folder that was there is replaced at the very end. On an error
-    nothing is left behind and the error goes on to the caller.
+    Every file and the folder are synced before the rename. A folder that was there is replaced at the very end. On an
+    error nothing is left behind and the error goes on to the caller.
     """
     aside = path.with_name(path.name + TEMPORARY)
     try:
@@ -64,7 +64,7 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Removes a folder so that a crash midway never leaves half of it under its name. Raises OSError; absent is fine."""
+    """Removes a folder, if there is one, and never leaves half of it under its name. Raises OSError."""
     if path.exists():
         doomed = path.with_name(path.name + ".removing" + TEMPORARY)
         shutil.rmtree(doomed, ignore_errors=True)

@@ -88,4 +88,7 @@ def _nothing_left(name: str, dataset: Dataset, max_length: int) -> str:
             f"{name}: no supervised token left after truncation to {max_length} tokens in any of {len(ledger)} rows; "
             f"raise --max-length (rows have up to {max(cut)} tokens)"
         )
-    return f"{name}: no supervised token in any of {len(ledger)} rows; every row needs an assistant message whose weight is not 0"
+    return (
+        f"{name}: no supervised token in any of {len(ledger)} rows; "
+        "every row needs an assistant message whose weight is not 0"
+    )

@@ -66,7 +66,8 @@ def _attach_existing(decoder: Decoder, adapter: Lora, folder: str, base_model: s
         own, given = getattr(config, key), getattr(adapter, key)
         if key in adapter.model_fields_set and given != own:
             raise InputError(
-                f"'{spell(key)}' is {given} but the adapter {folder} has {own}; leave '{spell(key)}' out to go on with its own"
+                f"'{spell(key)}' is {given} but the adapter {folder} has {own}; "
+                f"leave '{spell(key)}' out to go on with its own"
             )
     decoder.attach_adapter(dict(found.tensors), config.rank, config.alpha, list(found.config.targets), config.rslora)
     return config

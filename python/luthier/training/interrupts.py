@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM during training: the first asks for a stop after the step, the second ends the process at once.
 
-A Python signal handler only runs between two native calls, so it can neither answer during a long step nor count two signals
-within one. The interpreter's own handler, however, writes a byte per signal to the wake-up descriptor at once; a thread reads
-them there and can act while the native step is running.
+A Python signal handler only runs between two native calls, so it can neither answer during a long step nor count two
+signals within one. The interpreter's own handler, however, writes a byte per signal to the wake-up descriptor at once;
+a thread reads them there and can act while the native step is running.
 """
 
 from __future__ import annotations

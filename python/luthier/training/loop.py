@@ -37,8 +37,8 @@ def fit_to_folder(
     """Fits a model as the settings say and returns the output folder, which then holds the whole run.
 
     Rows are read from the settings' files unless they are given. Raises InputError for anything wrong with the input,
-    Interrupted after a checkpoint when the user stopped the run, and LuthierError when training or saving failed; what was
-    saved before stays valid.
+    Interrupted after a checkpoint when the user stopped the run, and LuthierError when training or saving failed; what
+    was saved before stays valid.
     """
     from luthier import _core
     from luthier.models.load import load_decoder, load_tokenizer
@@ -58,7 +58,9 @@ def fit_to_folder(
     tokenizer = load_tokenizer(source)
     if train_records is None:
         if data.train is None:
-            raise InputError("no training rows: name a file, such as luthier fit train.jsonl --model MODEL --out runs/a")
+            raise InputError(
+                "no training rows: name a file, such as luthier fit train.jsonl --model MODEL --out runs/a"
+            )
         train_records = read_records(data.train, data)
     if valid_records is None and data.valid is not None:
         valid_records = read_records(data.valid, data)
@@ -130,7 +132,14 @@ def fit_to_folder(
 def _input_paths(settings: FitSettings) -> list[str | None]:
     data, adapter = settings.data, settings.adapter
     init = adapter.init if isinstance(adapter, Lora) else None
-    return [data.train, data.valid, data.test, data.system, init, settings.model if Path(settings.model).exists() else None]
+    return [
+        data.train,
+        data.valid,
+        data.test,
+        data.system,
+        init,
+        settings.model if Path(settings.model).exists() else None,
+    ]
 
 
 def _absolute_paths(settings: FitSettings, train: FitRows, valid: FitRows | None) -> dict[str, str | None]:
@@ -177,7 +186,9 @@ def _write(out: Path, action: Any) -> None:
     try:
         action()
     except OSError as error:
-        raise LuthierError(f"cannot write to {out}: {error.strerror or error}; free space or choose another --out") from error
+        raise LuthierError(
+            f"cannot write to {out}: {error.strerror or error}; free space or choose another --out"
+        ) from error
 
 
 def _note_end(out: Path, record: dict[str, Any], error: BaseException) -> None:

@@ -13,8 +13,8 @@ from luthier.errors import InputError
 class StepMetrics(TypedDict):
     """What is logged of a step. `tokens` are those of the rows, `computed_tokens` those left after sharing of prefixes.
 
-    `loss` is the mean over the supervised weight of the step, `seconds` the time of this step alone, `peak_rss_bytes` the
-    largest resident memory of the process so far.
+    `loss` is the mean over the supervised weight of the step, `seconds` the time of this step alone, `peak_rss_bytes`
+    the largest resident memory of the process so far.
     """
 
     step: int
@@ -39,7 +39,10 @@ class MetricsLog:
         """
         kept = read_metrics(path)[:keep_steps] if keep_steps else []
         if [line["step"] for line in kept] != list(range(1, keep_steps + 1)):
-            raise InputError(f"{path}: steps are missing before step {keep_steps}, where the run would continue; start anew with --overwrite")
+            raise InputError(
+                f"{path}: steps are missing before step {keep_steps}, where the run would continue; "
+                "start anew with --overwrite"
+            )
         if keep_steps:
             size = _size_of_lines(path, keep_steps)
             os.truncate(path, size)

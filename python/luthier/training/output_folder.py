@@ -16,14 +16,15 @@ from luthier.training.settings import StartSettings
 
 OWN_FOLDERS: Final = ("adapter", "model", "checkpoints")
 OWN_FILES: Final = ("metrics.jsonl", "ledger.jsonl", "evaluation.json", "predictions.jsonl", RUN_FILE)
-"""The names that a run writes; `--overwrite` removes these and nothing else. run.json goes last, so that a removal that was
-cut short is still known as a run."""
+"""The names that a run writes; `--overwrite` removes these and nothing else. run.json goes last, so that a removal that
+was cut short is still known as a run."""
 
 
 def check_output(out: Path, start: StartSettings, inputs: Sequence[str | None] = ()) -> None:
     """Refuses, before any work is done, an output folder that the run may not use.
 
-    `inputs` are paths the run reads; with `overwrite` none of them may be among what would be removed. Raises InputError.
+    `inputs` are paths the run reads; with `overwrite` none of them may be among what would be removed. Raises
+    InputError.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: this is a file; give --out a folder")
@@ -35,12 +36,18 @@ def check_output(out: Path, start: StartSettings, inputs: Sequence[str | None] =
     if not (out / RUN_FILE).exists():
         raise InputError(f"{out}: the folder holds files but no run; give --out a new or empty folder")
     if not start.overwrite:
-        raise InputError(f"{out}: already holds a run; continue it with --resume, replace it with --overwrite, or choose another --out")
+        raise InputError(
+            f"{out}: already holds a run; continue it with --resume, replace it with --overwrite, "
+            "or choose another --out"
+        )
     doomed = [(out / name).resolve() for name in (*OWN_FOLDERS, *OWN_FILES)]
     for given in inputs:
         path = Path(given).resolve() if given else None
         if path is not None and any(path == own or own in path.parents for own in doomed):
-            raise InputError(f"{given}: is read by this run but belongs to the one that --overwrite would remove; choose another --out")
+            raise InputError(
+                f"{given}: is read by this run but belongs to the one that --overwrite would remove; "
+                "choose another --out"
+            )
 
 
 @contextmanager

@@ -24,7 +24,9 @@ class StepPlan:
         """The learning rate of `step`; see `schedule`."""
         warmup = schedule.warmup_steps(self.total_steps, self.optimizer.warmup)
         peak = self.optimizer.learning_rate
-        return schedule.learning_rate(step, self.total_steps, peak=peak, schedule=self.optimizer.schedule, warmup=warmup)
+        return schedule.learning_rate(
+            step, self.total_steps, peak=peak, schedule=self.optimizer.schedule, warmup=warmup
+        )
 
     def validates_after(self, step: int) -> bool:
         """Whether the validation loss is due: after the last step, and every `valid_every` steps where that is set.
@@ -46,6 +48,8 @@ class StepPlan:
 
 
 def plan_steps(steps_per_epoch: int, optimizer: OptimizerSettings, run: RunSettings, has_validation: bool) -> StepPlan:
-    """The plan for a data set; `steps` limits the run where it is given, else ceil(epochs * steps_per_epoch) as in Transformers."""
+    """The plan for a data set; `steps` limits the run where it is given, else ceil(epochs * steps_per_epoch) as in
+    Transformers.
+    """
     total = optimizer.steps if optimizer.steps is not None else math.ceil(optimizer.epochs * steps_per_epoch)
     return StepPlan(total, steps_per_epoch, optimizer, run.save_every, run.valid_every, has_validation)

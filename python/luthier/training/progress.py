@@ -158,7 +158,9 @@ def duration(seconds: float) -> str:
 @contextmanager
 def open_progress(quiet: bool = False) -> Iterator[Progress]:
     """The progress that fits stderr, closed at the end of the block."""
-    progress: Progress = SilentProgress() if quiet else BarProgress() if sys.stderr.isatty() else LineProgress(sys.stderr)
+    progress: Progress = (
+        SilentProgress() if quiet else BarProgress() if sys.stderr.isatty() else LineProgress(sys.stderr)
+    )
     try:
         yield progress
     finally:

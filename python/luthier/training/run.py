@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from luthier.evaluation import Evaluation
     from luthier.generation.file import GenerationStats
     from luthier.models.model import Model
-    from luthier.records import Records
     from luthier.records.record import Record
 
 _PATHS = ("model", "out", "valid", "test", "system", "adapter_init")
@@ -41,8 +40,8 @@ def fit(
 
         run = lu.fit(lu.read("train.jsonl"), model="MODEL", adapter=lu.Lora(rank=16), out="runs/a", epochs=2)
 
-    `rows` and `valid` are files, Records, or lists of conversations that end with an answer. `settings` are the flags of
-    `luthier fit` with underscores (epochs, steps, batch_size, learning_rate, max_length, dtype, seed, resume, ...).
+    `rows` and `valid` are files, Records, or lists of conversations that end with an answer. `settings` are the flags
+    of `luthier fit` with underscores (epochs, steps, batch_size, learning_rate, max_length, dtype, seed, resume, ...).
     Raises InputError for wrong input or settings, KeyboardInterrupt (with a checkpoint saved) when interrupted.
     """
     values: dict[str, Any] = {canonical_key(key, "fit"): value for key, value in settings.items()}
@@ -148,10 +147,11 @@ class Run:
         return other
 
     def evaluate(self, test: Any, out: str | PathLike[str] | None = None, **options: Any) -> Evaluation:
-        """Answers the rows of a test file and compares; writes evaluation.json and predictions.jsonl into the run's folder.
+        """Answers the rows of a test file and compares; writes evaluation.json and predictions.jsonl into the run's
+        folder.
 
-        Column names and the system message are those of the run unless given. Every opening of a test file is counted in
-        run.json. `options` are those of `luthier.evaluation.evaluate`.
+        Column names and the system message are those of the run unless given. Every opening of a test file is counted
+        in run.json. `options` are those of `luthier.evaluation.evaluate`.
         """
         from luthier.evaluation import evaluate
 
@@ -165,14 +165,18 @@ class Run:
         """The tuned model's answer to a text or a list of messages, or its answers to a list of these."""
         return self.model().generate(prompts, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
 
-    def generate_file(self, source: str | PathLike[str], destination: str | PathLike[str], **options: Any) -> GenerationStats:
-        """Answers the rows of a file and writes them with `output`. `options` are those of `luthier.generation.file`."""
+    def generate_file(
+        self, source: str | PathLike[str], destination: str | PathLike[str], **options: Any
+    ) -> GenerationStats:
+        """Answers the rows of a file and writes them with `output`; options as in `luthier.generation.file`."""
         from luthier.generation.file import generate_file
 
         return generate_file(self.model(), source, destination, **self._reading(options))
 
     def export(self, to: str | PathLike[str], dtype: str = "bfloat16") -> Path:
-        """Writes a Transformers folder in which the adapter is merged into the weights. Raises InputError, LuthierError."""
+        """Writes a Transformers folder in which the adapter is merged into the weights. Raises InputError,
+        LuthierError.
+        """
         from luthier.export.merged import write_merged_folder
 
         model = self.model("float32")

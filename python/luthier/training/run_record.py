@@ -17,7 +17,9 @@ Status = Literal["running", "done", "interrupted", "failed"]
 
 
 def new_record(settings: dict[str, Any], hashes: dict[str, Any], threads: int) -> dict[str, Any]:
-    """The record of a run that is about to start. `settings` are flat; `hashes` as `fit_inputs.input_hashes` gives them."""
+    """The record of a run that is about to start. `settings` are flat; `hashes` as `fit_inputs.input_hashes` gives
+    them.
+    """
     return {
         "format": FORMAT,
         "status": "running",
@@ -39,7 +41,9 @@ def read_record(out: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{out}: no run here ({RUN_FILE} is missing); give the folder that 'luthier fit --out' wrote") from None
+        raise InputError(
+            f"{out}: no run here ({RUN_FILE} is missing); give the folder that 'luthier fit --out' wrote"
+        ) from None
     except NotADirectoryError:
         raise InputError(f"{out}: this is a file, not the folder of a run") from None
     except OSError as error:
@@ -57,7 +61,8 @@ def write_record(out: Path, record: dict[str, Any]) -> None:
 
 
 def count_test_opening(out: Path, path: Path) -> int:
-    """Notes in run.json that a test file was opened; gives how often that content has been opened by now, this time included.
+    """Notes in run.json that a test file was opened; gives how often that content has been opened by now, this time
+    included.
 
     Counted by content, so that a renamed file is the same file. Raises InputError without a run or without the file.
     """

@@ -4,7 +4,7 @@ Transformers multiplies the peak rate by lambda(k) for optimiser step k counted 
   k < w      lambda = k / max(1, w), so with warmup the very first step has rate 0
   constant   lambda = 1
   linear     lambda = max(0, (n - k) / max(1, n - w))
-  cosine     lambda = max(0, (1 + cos(pi (k - w) / max(1, n - w))) / 2)      (Loshchilov and Hutter 2017, eq. 5, no restart)
+  cosine     lambda = max(0, (1 + cos(pi (k - w) / max(1, n - w))) / 2)   (Loshchilov and Hutter 2017, eq. 5)
 and w = ceil(ratio * n), as `TrainingArguments.get_warmup_steps` does for a ratio.
 """
 

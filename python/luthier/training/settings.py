@@ -1,8 +1,8 @@
 """The settings of a fit, as small separate models, and the flat names under which users give them.
 
-Flags of `luthier fit`, keys of a settings file, `--set` assignments and keyword arguments of `luthier.fit` all use the same
-flat names (`batch-size` and `batch_size` are one). `compose` turns such a flat mapping into `FitSettings` and `flatten` turns
-it back, for run.json.
+Flags of `luthier fit`, keys of a settings file, `--set` assignments and keyword arguments of `luthier.fit` all use the
+same flat names (`batch-size` and `batch_size` are one). `compose` turns such a flat mapping into `FitSettings` and
+`flatten` turns it back, for run.json.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from types import UnionType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -38,10 +38,10 @@ _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Lora(BaseModel):
-    """Low-rank adapters on linear layers (Hu et al. 2021): W + (alpha / rank) B A, or alpha / sqrt(rank) with `rslora`.
+    """Low-rank adapters on linear layers: W + (alpha / rank) B A, or alpha / sqrt(rank) with `rslora` (Hu et al. 2021).
 
-    `targets` is "all-linear" or short module names such as `["q_proj", "v_proj"]`. `init` is a PEFT adapter folder to start
-    from; rank, alpha, targets and rslora are then the folder's own.
+    `targets` is "all-linear" or short module names such as `["q_proj", "v_proj"]`. `init` is a PEFT adapter folder to
+    start from; rank, alpha, targets and rslora are then the folder's own.
     """
 
     model_config = _STRICT
@@ -53,7 +53,7 @@ class Lora(BaseModel):
 
 
 class Full(BaseModel):
-    """Full fine-tuning: every weight of the model is trained, and the result is a model folder instead of an adapter."""
+    """Full fine-tuning: every weight is trained, and the result is a model folder instead of an adapter."""
 
     model_config = _STRICT
 
@@ -137,7 +137,7 @@ _OPTIONAL_TEXT = FieldInfo(annotation=str)
 
 def _field_table() -> dict[str, tuple[str, str, FieldInfo]]:
     table: dict[str, tuple[str, str, FieldInfo]] = {"model": ("", "model", _OPTIONAL_TEXT)}
-    table["adapter"] = ("", "adapter", FieldInfo(annotation=Literal["lora", "full"]))  # type: ignore[arg-type]
+    table["adapter"] = ("", "adapter", FieldInfo(annotation=Literal["lora", "full"]))
     for key, name in _ADAPTER_KEYS.items():
         table[key] = ("adapter", name, Lora.model_fields[name])
     for section, model in _SECTIONS.items():
@@ -166,15 +166,19 @@ def canonical_key(key: object, where: str = "settings") -> str:
     if name in _TABLE:
         return name
     near = difflib.get_close_matches(name, KEYS, n=1, cutoff=0.5)
-    hint = f"did you mean '{spell(near[0])}'?" if near else f"known keys: {', '.join(spell(key) for key in sorted(KEYS))}"
+    hint = (
+        f"did you mean '{spell(near[0])}'?" if near else f"known keys: {', '.join(spell(key) for key in sorted(KEYS))}"
+    )
     raise InputError(f"{where}: unknown key '{key}'; {hint}")
 
 
 def allowed_values(key: str) -> str:
-    """What the value of a flat key may be, in words: "a whole number from 1 to 4096", "one of cosine, linear, constant"."""
+    """What the value of a flat key may be, in words: "a whole number from 1 to 4096", "one of cosine, linear,
+    constant".
+    """
     field = _TABLE[key][2]
     annotation, bounds = field.annotation, list(field.metadata)
-    for part in get_args(annotation) if get_origin(annotation) is UnionType else (annotation,):
+    for part in get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,):
         if get_origin(part) is Annotated:
             annotation, *extra = get_args(part)
             bounds += [bound for item in extra for bound in getattr(item, "metadata", [item])]
@@ -182,9 +186,11 @@ def allowed_values(key: str) -> str:
             annotation = part
     if get_origin(annotation) is Literal:
         return "one of " + ", ".join(str(value) for value in get_args(annotation))
-    kind = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(annotation, "")  # type: ignore[arg-type]
+    kind = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(annotation, "")
     words = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
-    limits = [f"{word} {getattr(bound, name):g}" for name, word in words.items() for bound in bounds if hasattr(bound, name)]
+    limits = [
+        f"{word} {getattr(bound, name):g}" for name, word in words.items() for bound in bounds if hasattr(bound, name)
+    ]
     return " ".join([kind or "a list of module names, or all-linear", *limits])
 
 
@@ -225,7 +231,9 @@ def compose(values: Mapping[str, Any]) -> FitSettings:
         start=_build(StartSettings, "start", nested),
     )
     if settings.start.resume and settings.start.overwrite:
-        raise InputError("'resume' and 'overwrite' exclude each other: one continues the run in the folder, one replaces it")
+        raise InputError(
+            "'resume' and 'overwrite' exclude each other: one continues the run in the folder, one replaces it"
+        )
     return settings
 
 

@@ -1,4 +1,6 @@
-"""Where settings come from: a YAML file, `--set key=value` assignments and flags. Flags win over --set, --set over the file."""
+"""Where settings come from: a YAML file, `--set key=value` assignments and flags. Flags win over --set, --set over the
+file.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from luthier.training.settings import canonical_key, spell
 def read_settings_file(path: str | Path) -> dict[str, Any]:
     """The flat settings in a YAML file, under canonical keys.
 
-    Raises InputError, with file and line, when the file is missing, is no YAML mapping, or has an unknown or repeated key.
+    Raises InputError, with file and line, when the file is missing, is no YAML mapping, or has an unknown or repeated
+    key.
     """
     import yaml
 

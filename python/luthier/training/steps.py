@@ -29,7 +29,7 @@ _ROW = re.compile(r"\brow (\d+)\b")
 
 @dataclass(frozen=True)
 class Job:
-    """What the steps of a run work with. `seen_before[i]` is how often an earlier part of the run saw ledger entry i."""
+    """What the steps of a run work with. `seen_before[i]`: how often earlier parts of the run saw ledger entry i."""
 
     out: Path
     plan: StepPlan
@@ -126,7 +126,8 @@ def _finite(tensors: Mapping[str, Tensor], step: int) -> Mapping[str, Tensor]:
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):
             raise LuthierError(
-                f"'{name}' is not finite after step {step}; nothing was saved of this step. Lower --learning-rate and start anew"
+                f"'{name}' is not finite after step {step}; nothing was saved of this step. "
+                "Lower --learning-rate and start anew"
             )
     return tensors
 

@@ -15,7 +15,8 @@ ROWS_PER_CALL = 64
 
 
 def validation_loss(trainer: Trainer, dataset: Dataset, stop: StopRequest) -> float | None:
-    """The mean negative log-probability over the summed weight of all rows; None when the user asked for a stop meanwhile.
+    """The mean negative log-probability over the summed weight of all rows; None when the user asked for a stop
+    meanwhile.
 
     Raises LuthierError when it is not finite.
     """

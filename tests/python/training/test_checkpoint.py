@@ -20,8 +20,8 @@ def checkpoints(tmp_path: Path) -> Checkpoints:
 
 def metrics(step: int) -> StepMetrics:
     return {
-        "step": step, "loss": 1.5, "learning_rate": 1e-3, "grad_norm": 0.1, "rows": 4, "tokens": 40, "computed_tokens": 30,
-        "supervised_tokens": 8, "seconds": 0.1, "peak_rss_bytes": 1000,
+        "step": step, "loss": 1.5, "learning_rate": 1e-3, "grad_norm": 0.1, "rows": 4, "tokens": 40,
+        "computed_tokens": 30, "supervised_tokens": 8, "seconds": 0.1, "peak_rss_bytes": 1000,
     }  # fmt: skip
 
 
@@ -65,7 +65,9 @@ def test_what_a_crash_left_is_no_checkpoint(checkpoints: Checkpoints) -> None:
     assert sorted(path.name for path in checkpoints.folder.iterdir()) == ["other", "step-000003", "step-000008"]
 
 
-def test_a_failed_save_says_what_is_left_and_leaves_it(checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_save_says_what_is_left_and_leaves_it(
+    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
     checkpoints.save(state(3), tensors(3))
 
     def full(descriptor: int) -> None:
@@ -82,7 +84,9 @@ def test_a_failed_save_says_what_is_left_and_leaves_it(checkpoints: Checkpoints,
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     need_core()
     (tmp_path / "checkpoints").write_text("a file in the way")
-    with pytest.raises(LuthierError, match="cannot save the checkpoint .*step-000001: .*there is no earlier checkpoint"):
+    with pytest.raises(
+        LuthierError, match="cannot save the checkpoint .*step-000001: .*there is no earlier checkpoint"
+    ):
         Checkpoints(tmp_path / "checkpoints").save(state(1), tensors(1))
 
 

@@ -25,7 +25,13 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def test_a_fit_learns_and_leaves_its_files(case: FitCase) -> None:
     run = case.fit(epochs=6)
     assert run.status == "done"
-    assert sorted(path.name for path in run.folder.iterdir()) == ["adapter", "checkpoints", "ledger.jsonl", "metrics.jsonl", "run.json"]
+    assert sorted(path.name for path in run.folder.iterdir()) == [
+        "adapter",
+        "checkpoints",
+        "ledger.jsonl",
+        "metrics.jsonl",
+        "run.json",
+    ]
     names = {path.name for path in (run.folder / "adapter").iterdir()}
     assert {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "chat_template.jinja"} <= names
     losses = [line["loss"] for line in run.metrics]
@@ -36,13 +42,17 @@ def test_metrics_have_one_line_per_step_with_the_keys_of_the_contract(case: FitC
     run = case.fit()
     metrics = lines(run.folder / "metrics.jsonl")
     assert [line["step"] for line in metrics] == list(range(1, 9))
-    assert [list(line) for line in metrics] == [METRIC_KEYS + (["valid_loss"] if step in (4, 8) else []) for step in range(1, 9)]
+    assert [list(line) for line in metrics] == [
+        METRIC_KEYS + (["valid_loss"] if step in (4, 8) else []) for step in range(1, 9)
+    ]
     assert [line["rows"] for line in metrics] == [4, 4, 4, 1] * 2
     assert metrics[0]["learning_rate"] == 0.0
     assert all(line["computed_tokens"] <= line["tokens"] for line in metrics)
     tokens = sum(line["tokens"] for line in run.ledger)
     assert sum(line["tokens"] for line in metrics) == 2 * tokens
-    assert sum(line["supervised_tokens"] for line in metrics) == 2 * sum(line["supervised_tokens"] for line in run.ledger)
+    assert sum(line["supervised_tokens"] for line in metrics) == 2 * sum(
+        line["supervised_tokens"] for line in run.ledger
+    )
 
 
 def test_the_ledger_has_one_line_per_row_bad_rows_included(case: FitCase) -> None:
@@ -54,7 +64,10 @@ def test_the_ledger_has_one_line_per_row_bad_rows_included(case: FitCase) -> Non
     run = case.fit(epochs=1, max_length=100, batch_size=50)
     ledger = run.ledger
     assert [line["line"] for line in ledger] == list(range(1, 201))
-    assert all(list(line)[:6] == ["file", "line", "tokens", "supervised_tokens", "end_supervised", "tokens_cut"] for line in ledger)
+    assert all(
+        list(line)[:6] == ["file", "line", "tokens", "supervised_tokens", "end_supervised", "tokens_cut"]
+        for line in ledger
+    )
     dropped = {line["line"]: line["dropped"] for line in ledger if line["dropped"] is not None}
     assert set(dropped) == {8, 10, 12}
     assert "JSON" in dropped[8]
@@ -73,7 +86,10 @@ def test_run_json_tells_what_the_run_was_made_of(case: FitCase) -> None:
     assert record["settings"]["model"] == str(case.model)
     hashes = record["sha256"]
     assert hashes["train_file"] == hashlib.sha256(case.train.read_bytes()).hexdigest()
-    assert hashes["model"]["model.safetensors"] == hashlib.sha256((case.model / "model.safetensors").read_bytes()).hexdigest()
+    assert (
+        hashes["model"]["model.safetensors"]
+        == hashlib.sha256((case.model / "model.safetensors").read_bytes()).hexdigest()
+    )
     written = {name: hashlib.sha256(data).hexdigest() for name, data in adapter_bytes(run.folder).items()}
     assert hashes["adapter"] == written
     assert {"luthier", "torch", "python"} <= set(record["versions"])
@@ -83,7 +99,9 @@ def test_run_json_tells_what_the_run_was_made_of(case: FitCase) -> None:
 
 def test_the_best_validation_checkpoint_becomes_the_adapter(case: FitCase) -> None:
     # The validation rows contradict the training rows, so the validation loss grows once training bites.
-    case.valid.write_text("".join(json.dumps({"messages": chat(f"the file at {i}", "Zzz" * 8)}) + "\n" for i in range(5)))
+    case.valid.write_text(
+        "".join(json.dumps({"messages": chat(f"the file at {i}", "Zzz" * 8)}) + "\n" for i in range(5))
+    )
     changes = {"epochs": None, "steps": 12, "save_every": 2, "schedule": "constant", "learning_rate": 5e-2}
     run = case.fit(**changes)
     valid = {int(line["step"]): line["valid_loss"] for line in run.metrics if "valid_loss" in line}
@@ -111,7 +129,10 @@ def test_file_order_is_the_order_of_the_file(case: FitCase) -> None:
 def test_the_same_settings_give_the_same_bytes_and_another_seed_does_not(case: FitCase) -> None:
     first, second, other = case.fit("a"), case.fit("b"), case.fit("c", seed=1)
     assert adapter_bytes(first.folder) == adapter_bytes(second.folder)
-    assert adapter_bytes(first.folder)["adapter_model.safetensors"] != adapter_bytes(other.folder)["adapter_model.safetensors"]
+    assert (
+        adapter_bytes(first.folder)["adapter_model.safetensors"]
+        != adapter_bytes(other.folder)["adapter_model.safetensors"]
+    )
 
 
 def test_a_fit_can_start_from_an_adapter(case: FitCase) -> None:
@@ -127,13 +148,17 @@ def test_full_fine_tuning_leaves_a_model_folder(case: FitCase) -> None:
     run = case.fit(adapter="full", rank=None, learning_rate=1e-3, epochs=6)
     assert not (run.folder / "adapter").exists()
     assert run.adapter is None
-    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {path.name for path in (run.folder / "model").iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {
+        path.name for path in (run.folder / "model").iterdir()
+    }
     assert run.metrics[-1]["loss"] < run.metrics[0]["loss"]
     assert run.model().adapter is None
 
 
 def test_all_rows_dropped_is_an_error_that_says_what_to_raise(case: FitCase) -> None:
-    with pytest.raises(InputError, match=r"no supervised token left after truncation to 10 tokens .* raise --max-length"):
+    with pytest.raises(
+        InputError, match=r"no supervised token left after truncation to 10 tokens .* raise --max-length"
+    ):
         case.fit(max_length=10)
     rows = [{"messages": [*chat("file"), {"role": "assistant", "content": "x", "weight": 0}]}] * 3
     case.train.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -97,7 +97,9 @@ def test_a_full_disk_while_saving_keeps_the_last_checkpoint(case: FitCase) -> No
     )
     code = code.replace("\n", f"\n{watch}", 1)
     environment = {**os.environ, "PYTHONPATH": str(PYTHON_FOLDER), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", code, *case.flags("run")], env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *case.flags("run")], env=environment, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 1, done.stderr
     assert "cannot save the checkpoint" in done.stderr
     assert "the checkpoint of step 3 is untouched" in done.stderr

@@ -74,7 +74,9 @@ def test_stopped_many_times_the_result_has_the_same_bytes(case: FitCase) -> None
     assert adapter_bytes(resume(case, "run").folder) == adapter_bytes(whole.folder)
 
 
-def test_stopped_during_validation_the_validation_is_made_up_for(case: FitCase, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_during_validation_the_validation_is_made_up_for(
+    case: FitCase, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from luthier.training import steps, validation
 
     whole = case.fit("whole")
@@ -126,7 +128,10 @@ def test_full_fine_tuning_continues_too(case: FitCase) -> None:
     ).read_bytes()
 
 
-@pytest.mark.parametrize(("key", "value"), [("rank", 8), ("learning_rate", 0.5), ("steps", 99), ("seed", 3), ("threads", 2), ("adapter", "full")])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("rank", 8), ("learning_rate", 0.5), ("steps", 99), ("seed", 3), ("threads", 2), ("adapter", "full")],
+)
 def test_a_changed_setting_is_refused_by_name(case: FitCase, key: str, value: object) -> None:
     stop_after(case, 3, "run")
     with pytest.raises(InputError, match=f"'{key.replace('_', '-')}' is {value!r}, but the run in .* has"):

@@ -25,7 +25,9 @@ def transformers_rates(schedule: str, total: int, warmup: int, peak: float) -> l
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
-@pytest.mark.parametrize(("total", "ratio"), [(1, 0.0), (1, 0.03), (7, 0.0), (20, 0.03), (100, 0.03), (10, 1.0), (33, 0.5)])
+@pytest.mark.parametrize(
+    ("total", "ratio"), [(1, 0.0), (1, 0.03), (7, 0.0), (20, 0.03), (100, 0.03), (10, 1.0), (33, 0.5)]
+)
 def test_rates_equal_transformers(schedule: ScheduleName, total: int, ratio: float) -> None:
     warmup = warmup_steps(total, ratio)
     ours = [learning_rate(step, total, peak=5e-4, schedule=schedule, warmup=warmup) for step in range(1, total + 1)]

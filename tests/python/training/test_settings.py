@@ -17,9 +17,9 @@ BASE = {"model": "m", "out": "o"}
 def test_defaults_are_those_of_the_contract() -> None:
     flat = flatten(compose(BASE))
     expected = {
-        "adapter": "lora", "rank": 16, "alpha": 32.0, "targets": ["all-linear"], "epochs": 1.0, "batch_size": 16,
-        "learning_rate": 5e-4, "schedule": "cosine", "warmup": 0.03, "weight_decay": 0.0, "clip": 1.0, "max_length": 1024,
-        "dtype": "bfloat16", "seed": 0, "order": "shuffled", "rslora": False, "steps": None, "skip_bad": False,
+        "adapter": "lora", "rank": 16, "alpha": 32.0, "targets": ["all-linear"], "epochs": 1.0,
+        "batch_size": 16, "learning_rate": 5e-4, "schedule": "cosine", "warmup": 0.03, "weight_decay": 0.0,
+        "clip": 1.0, "max_length": 1024, "dtype": "bfloat16", "seed": 0, "order": "shuffled", "rslora": False, "steps": None, "skip_bad": False,
     }  # fmt: skip
     assert {key: flat[key] for key in expected} == expected
 
@@ -148,7 +148,10 @@ def test_no_text_makes_the_settings_reader_fail_otherwise(tmp_path_factory: pyte
         pass
 
 
-@given(st.sampled_from(KEYS), st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.text())))
+@given(
+    st.sampled_from(KEYS),
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.text())),
+)
 def test_no_value_makes_compose_fail_otherwise(key: str, value: object) -> None:
     try:
         flatten(compose({**BASE, key: value}))
