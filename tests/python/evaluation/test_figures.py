@@ -120,6 +120,8 @@ def test_a_given_schema_decides() -> None:
     assert figures is not None and figures.schema_kept == 0.5
     with pytest.raises(InputError, match="JSON Schema is not valid"):
         json_figures(["{}"], ["{}"], {"type": "nonsense"})
+    with pytest.raises(InputError, match="must be a JSON object"):
+        json_figures(["{}"], ["{}"], ["no", "schema"])  # type: ignore[arg-type]
 
 
 def test_the_schema_of_the_references() -> None:
