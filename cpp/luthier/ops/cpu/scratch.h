@@ -7,7 +7,7 @@
 namespace luthier::cpu {
 
 /// What a piece of scratch memory is for: two pieces in use at a time on one thread need different names.
-enum class Scratch { packed_a, packed_b, tile, tile_bf16, partial, count };
+enum class Scratch { packed_a, packed_b, packed_rows, tile, tile_bf16, partial, count };
 
 /// At least this many bytes of the calling thread's memory, aligned to 64 bytes, uninitialised. Valid until the same
 /// piece is asked for again. Other threads may use it while the caller waits for them.
