@@ -68,10 +68,8 @@ void logits_forward(const at::Tensor& hidden, const at::Tensor& head, double sca
   if (logits.numel() == 0) return;
   if (instruction_set() == InstructionSet::reference) {
     reference::logits_forward(hidden, head, scale, logits);
-  } else if (cpu::packed_logprob_takes(hidden)) {
-    cpu::packed_logits_forward(hidden, head, scale, logits);
   } else {
-    cpu::tiled_logits_forward(hidden, head, scale, logits);
+    cpu::logits_forward(hidden, head, scale, logits);
   }
 }
 

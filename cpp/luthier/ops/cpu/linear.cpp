@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "luthier/ops/cpu/arithmetic.h"
+#include "luthier/ops/cpu/few_rows.h"
 #include "luthier/ops/cpu/pack.h"
 #include "luthier/ops/cpu/scratch.h"
 #include "luthier/ops/cpu/types.h"
@@ -85,7 +86,9 @@ LUTHIER_INLINE void add_columns(const T* source, int64_t stride, int64_t rows, i
 // oneDNN and MKL take strided rows as they are and reach the machine's roof for these products.
 void linear_forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& out,
                     bool accumulate) {
-  if (!has_bf16_products(x) || (bias.defined() && accumulate)) {
+  if (few_rows_takes(x)) {
+    few_rows_product(x, weight, /*scale=*/1, bias, accumulate, out);
+  } else if (!has_bf16_products(x) || (bias.defined() && accumulate)) {
     reference::linear_forward(x, weight, bias, out, accumulate);
   } else if (bias.defined()) {
     at::addmm_out(out, bias, x, weight.t());

@@ -131,4 +131,30 @@ void transpose(const BFloat16* in, int64_t in_stride, int64_t rows, int64_t colu
   }
 }
 
+void transpose(const float* in, int64_t in_stride, int64_t rows, int64_t columns, float* out, int64_t out_stride) {
+  int64_t n = 0;
+#if defined(__SSE2__)
+  for (; n + 4 <= columns; n += 4) {
+    int64_t k = 0;
+    for (; k + 4 <= rows; k += 4) {
+      const float* source = in + k * in_stride + n;
+      float* target = out + n * out_stride + k;
+      __m128 a = _mm_loadu_ps(source), b = _mm_loadu_ps(source + in_stride);
+      __m128 c = _mm_loadu_ps(source + 2 * in_stride), d = _mm_loadu_ps(source + 3 * in_stride);
+      _MM_TRANSPOSE4_PS(a, b, c, d);
+      _mm_storeu_ps(target, a);
+      _mm_storeu_ps(target + out_stride, b);
+      _mm_storeu_ps(target + 2 * out_stride, c);
+      _mm_storeu_ps(target + 3 * out_stride, d);
+    }
+    for (; k < rows; ++k) {
+      for (int64_t i = n; i < n + 4; ++i) out[i * out_stride + k] = in[k * in_stride + i];
+    }
+  }
+#endif
+  for (; n < columns; ++n) {
+    for (int64_t k = 0; k < rows; ++k) out[n * out_stride + k] = in[k * in_stride + n];
+  }
+}
+
 }  // namespace luthier::cpu

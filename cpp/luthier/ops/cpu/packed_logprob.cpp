@@ -18,8 +18,10 @@ namespace {
 using at::BFloat16;
 using at::native::cpublas::brgemm;
 
-constexpr int64_t kTokens = 256;      // of the vocabulary, in a tile of logits'
-constexpr int64_t kRows = 64;         // of the hidden states, in a tile of logits'
+constexpr int64_t kTokens = 256;  // of the vocabulary, in a tile of logits'
+constexpr int64_t kRows = 64;     // of the hidden states, in a tile of logits'
+constexpr int64_t kPiece = 16;    // of the vocabulary, where few rows wait for the head
+constexpr int64_t kLine = 64 / sizeof(BFloat16);
 constexpr int64_t kRowMultiple = 16;  // to which the last rows are padded
 constexpr int64_t kRowBlock = 1024;   // rows that one pass over the head serves
 
@@ -133,10 +135,20 @@ struct Head {
   const BFloat16* tile(int64_t index) const { return data + index * kTokens * stride; }
 };
 
+/// logits[v][j] of a tile of the vocabulary and a block of rows. Few rows leave the time to the reading of the head,
+/// down the columns of a tile, which the hardware does not foresee: then the tile is cut, and the next piece asked for.
 void logits_tile(const Head& head, int64_t tile, const PackedRows& packed, int64_t block, float* logits) {
-  const int64_t width = packed.width(block);
-  brgemm(head.tokens(tile), width, head.columns, head.stride, width, width, /*add_C=*/false, head.tile(tile),
-         packed.block(block), logits);
+  const int64_t width = packed.width(block), tokens = head.tokens(tile);
+  const int64_t piece = packed.padded > kRowMultiple ? kTokens : kPiece;
+  for (int64_t v = 0; v < tokens; v += piece) {
+    const BFloat16* rows = head.tile(tile) + v * head.stride;
+    const int64_t count = std::min(piece, tokens - v);
+    for (int64_t next = piece; next < 2 * piece && v + next < tokens && piece == kPiece; ++next) {
+      for (int64_t k = 0; k < head.columns; k += kLine) __builtin_prefetch(rows + next * head.stride + k);
+    }
+    brgemm(count, width, head.columns, head.stride, width, width, /*add_C=*/false, rows, packed.block(block),
+           logits + v * width);
+  }
 }
 
 void forward_block(const PackedRows& packed, const Head& head, const int32_t* targets, float scale, float* log_probs,
@@ -280,30 +292,6 @@ void packed_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, c
           round_row(sum, columns, target + r * d_hidden.stride(0));
         }
       });
-    });
-  }
-}
-
-void packed_logits_forward(const at::Tensor& hidden, const at::Tensor& head, double scale, at::Tensor& logits) {
-  const Head table = head_of(head);
-  const float factor = static_cast<float>(scale);
-  const int64_t stride = logits.stride(0);
-  for (int64_t begin = 0; begin < hidden.size(0); begin += kRowBlock) {
-    const PackedRows packed(hidden.const_data_ptr<BFloat16>() + begin * hidden.stride(0), hidden.stride(0),
-                            std::min(kRowBlock, hidden.size(0) - begin), hidden.size(1));
-    float* target = logits.mutable_data_ptr<float>() + begin * stride;
-    share_vocabulary(table.vocabulary, parts_of(table.vocabulary), [&](int64_t, int64_t first, int64_t last) {
-      float* values = scratch<float>(Scratch::tile, kTokens * kRows);
-      for (int64_t tile = first; tile < last; ++tile) {
-        for (int64_t block = 0; block < packed.blocks(); ++block) {
-          const int64_t width = packed.width(block), row = block * kRows, tokens = table.tokens(tile);
-          logits_tile(table, tile, packed, block, values);
-          for (int64_t j = 0; j < std::min(width, packed.rows - row); ++j) {
-            float* out = target + (row + j) * stride + tile * kTokens;
-            for (int64_t v = 0; v < tokens; ++v) out[v] = factor * values[v * width + j];
-          }
-        }
-      }
     });
   }
 }

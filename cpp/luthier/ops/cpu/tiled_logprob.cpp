@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "luthier/ops/cpu/few_rows.h"
 #include "luthier/ops/cpu/softmax_tile.h"
 #include "luthier/ops/cpu/token_logprob.h"
 #include "luthier/ops/cpu/types.h"
@@ -16,6 +17,7 @@ namespace luthier::cpu {
 namespace {
 
 constexpr int64_t kVocabularyTile = 2048, kRowBlock = 512;
+constexpr int64_t kFewRows = 64;  // of which a product with the head is as fast as with more
 
 LUTHIER_INLINE Normaliser normaliser_of(const float* logits, float scale, int64_t count) {
   Normaliser row;
@@ -109,7 +111,15 @@ void tiled_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, co
   d_hidden.copy_(d_wide);
 }
 
-void tiled_logits_forward(const at::Tensor& hidden, const at::Tensor& head, double scale, at::Tensor& logits) {
+void logits_forward(const at::Tensor& hidden, const at::Tensor& head, double scale, at::Tensor& logits) {
+  if (few_rows_takes(hidden.narrow(0, 0, std::min(kFewRows, hidden.size(0))))) {
+    for (int64_t row = 0; row < hidden.size(0); row += kFewRows) {
+      const int64_t rows = std::min(kFewRows, hidden.size(0) - row);
+      at::Tensor some = logits.narrow(0, row, rows);
+      few_rows_product(hidden.narrow(0, row, rows), head, scale, at::Tensor(), /*accumulate=*/false, some);
+    }
+    return;
+  }
   for_each_tile(hidden, head, [&](int64_t row, int64_t token, const auto&, const auto&, const at::Tensor& tile) {
     logits.narrow(0, row, tile.size(0)).narrow(1, token, tile.size(1)).copy_(tile);
   });

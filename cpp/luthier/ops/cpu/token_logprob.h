@@ -12,7 +12,6 @@ void packed_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, co
 void packed_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
                              const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs, at::Tensor& d_hidden,
                              at::Tensor d_head);
-void packed_logits_forward(const at::Tensor& hidden, const at::Tensor& head, double scale, at::Tensor& logits);
 
 /// Through fp32 products of tiles of the vocabulary; takes everything.
 void tiled_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
@@ -20,6 +19,6 @@ void tiled_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, con
 void tiled_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
                             const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs, at::Tensor& d_hidden,
                             at::Tensor d_head);
-void tiled_logits_forward(const at::Tensor& hidden, const at::Tensor& head, double scale, at::Tensor& logits);
+void logits_forward(const at::Tensor& hidden, const at::Tensor& head, double scale, at::Tensor& logits);
 
 }  // namespace luthier::cpu
