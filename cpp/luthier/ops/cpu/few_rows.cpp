@@ -18,7 +18,7 @@ using at::BFloat16;
 constexpr int64_t kDotRows = 4;       // up to here the matrix is read row by row and multiplied by dot products
 constexpr int64_t kMaximumRows = 64;  // up to here the product is weight x', so that the weight need not be packed
 constexpr int64_t kRowMultiple = 16;
-constexpr int64_t kWeightRows = 32;  // rows of the weight in one tile
+constexpr int64_t kWeightRows = 64;  // rows of the weight in one tile
 constexpr int64_t kLine = 64 / sizeof(BFloat16);
 
 struct Weight {
