@@ -22,6 +22,7 @@ using at::BFloat16;
 constexpr int64_t kTile = 64;         // rows and columns of a tile of d_weight
 constexpr int64_t kRowBlock = 1024;   // rows of d_out and x that are packed at a time
 constexpr int64_t kRowMultiple = 64;  // they are padded to, so that few kernels are compiled
+constexpr int64_t kPadding = 32;      // between rows of the turned operand, so that they do not share sets of the cache
 constexpr int64_t kBiasColumns = 64, kBiasRows = 256;
 
 int64_t divide_up(int64_t value, int64_t by) { return (value + by - 1) / by; }
@@ -36,36 +37,47 @@ LUTHIER_INLINE void add_scaled(const float* source, float scale, int64_t columns
   for (int64_t i = 0; i < columns; ++i) target[i] += source[i] * scale;
 }
 
-/// d_weight += d_out' x * scale for at most kRowBlock rows. Both operands are packed, d_out turned and x in pairs of
-/// rows; then each tile of d_weight is one call of brgemm.
-void backward_weight_block(const BFloat16* d_out, int64_t d_out_stride, const BFloat16* x, int64_t x_stride,
-                           int64_t rows, int64_t out_columns, int64_t in_columns, float scale, float* d_weight,
-                           int64_t d_weight_stride) {
+/// A block of at most kRowBlock rows of an operand of the weight gradient.
+struct Operand {
+  const BFloat16* data;
+  int64_t stride, columns;
+  int64_t tiles() const { return divide_up(columns, kTile); }
+  int64_t width(int64_t first) const { return std::min(kTile, columns - first); }
+};
+
+/// Adds left' right * scale, taken over `rows` rows, to target [left columns, right columns], or to its transpose when
+/// `turned`. Both operands are packed, left turned and right in pairs of rows, which is the cheaper of the two; then
+/// each tile of the target is one call of brgemm.
+void add_product(const Operand& left, const Operand& right, int64_t rows, float scale, float* target,
+                 int64_t target_stride, bool turned) {
   const int64_t depth = divide_up(rows, kRowMultiple) * kRowMultiple;
-  const int64_t out_tiles = divide_up(out_columns, kTile), in_tiles = divide_up(in_columns, kTile);
-  BFloat16* packed_a = scratch<BFloat16>(Scratch::packed_a, out_tiles * kTile * depth);
-  BFloat16* packed_b = scratch<BFloat16>(Scratch::packed_b, in_tiles * kTile * depth);
-  at::parallel_for(0, out_tiles + in_tiles, 1, [&](int64_t begin, int64_t end) {
+  const int64_t left_stride = depth + kPadding;
+  BFloat16* packed_left = scratch<BFloat16>(Scratch::packed_a, left.tiles() * kTile * left_stride);
+  BFloat16* packed_right = scratch<BFloat16>(Scratch::packed_b, right.tiles() * kTile * depth);
+  at::parallel_for(0, left.tiles() + right.tiles(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
-      if (task < out_tiles) {
-        const int64_t first = task * kTile, width = std::min(kTile, out_columns - first);
-        transpose(d_out + first, d_out_stride, rows, width, depth, packed_a + first * depth, depth);
+      if (task < left.tiles()) {
+        const int64_t i = task * kTile;
+        transpose(left.data + i, left.stride, rows, left.width(i), depth, packed_left + i * left_stride, left_stride);
       } else {
-        const int64_t first = (task - out_tiles) * kTile, width = std::min(kTile, in_columns - first);
-        pack_rows(x + first, x_stride, rows, width, depth, packed_b + first * depth, width);
+        const int64_t j = (task - left.tiles()) * kTile, width = right.width(j);
+        pack_rows(right.data + j, right.stride, rows, width, depth, packed_right + j * depth, width);
       }
     }
   });
-  at::parallel_for(0, out_tiles * in_tiles, 1, [&](int64_t begin, int64_t end) {
-    alignas(64) float product[kTile * kTile];
+  at::parallel_for(0, left.tiles() * right.tiles(), 1, [&](int64_t begin, int64_t end) {
+    alignas(64) float product[kTile * kTile], other[kTile * kTile];
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t out = task / in_tiles * kTile, in = task % in_tiles * kTile;
-      const int64_t height = std::min(kTile, out_columns - out), width = std::min(kTile, in_columns - in);
-      at::native::cpublas::brgemm(height, width, depth, depth, width, kTile, /*add_C=*/false, packed_a + out * depth,
-                                  packed_b + in * depth, product);
+      const int64_t i = task / right.tiles() * kTile, j = task % right.tiles() * kTile;
+      const int64_t height = left.width(i), width = right.width(j);
+      at::native::cpublas::brgemm(height, width, depth, left_stride, width, kTile, /*add_C=*/false,
+                                  packed_left + i * left_stride, packed_right + j * depth, product);
+      if (turned) transpose(product, kTile, height, width, other, kTile);
+      const float* source = turned ? other : product;
+      float* tile = target + (turned ? j * target_stride + i : i * target_stride + j);
       vectorized([&]() LUTHIER_INLINE_LAMBDA {
-        for (int64_t i = 0; i < height; ++i) {
-          add_scaled(product + i * kTile, scale, width, d_weight + (out + i) * d_weight_stride + in);
+        for (int64_t row = 0; row < (turned ? width : height); ++row) {
+          add_scaled(source + row * kTile, scale, turned ? height : width, tile + row * target_stride);
         }
       });
     }
@@ -118,11 +130,12 @@ void linear_backward_weight(const at::Tensor& d_out, const at::Tensor& x, double
     reference::linear_backward_weight(d_out, x, scale, d_weight);
     return;
   }
+  const bool turned = x.size(1) < d_out.size(1);
   for (int64_t first = 0; first < x.size(0); first += kRowBlock) {
-    backward_weight_block(d_out.const_data_ptr<BFloat16>() + first * d_out.stride(0), d_out.stride(0),
-                          x.const_data_ptr<BFloat16>() + first * x.stride(0), x.stride(0),
-                          std::min(kRowBlock, x.size(0) - first), d_out.size(1), x.size(1), static_cast<float>(scale),
-                          d_weight.mutable_data_ptr<float>(), d_weight.stride(0));
+    const Operand out{d_out.const_data_ptr<BFloat16>() + first * d_out.stride(0), d_out.stride(0), d_out.size(1)};
+    const Operand in{x.const_data_ptr<BFloat16>() + first * x.stride(0), x.stride(0), x.size(1)};
+    add_product(turned ? in : out, turned ? out : in, std::min(kRowBlock, x.size(0) - first), static_cast<float>(scale),
+                d_weight.mutable_data_ptr<float>(), d_weight.stride(0), turned);
   }
 }
 
