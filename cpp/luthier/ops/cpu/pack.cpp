@@ -12,6 +12,9 @@ using c10::BFloat16;
 
 namespace {
 
+constexpr int64_t kLine = 64 / sizeof(BFloat16);
+constexpr int64_t kAhead = 12;  // rows
+
 const BFloat16 kZero(0, BFloat16::from_bits());
 
 #if defined(__SSE2__)
@@ -70,6 +73,10 @@ void interleave(const BFloat16* first, const BFloat16* second, int64_t columns, 
 void pack_rows(const BFloat16* in, int64_t in_stride, int64_t rows, int64_t columns, int64_t padded_rows, BFloat16* out,
                int64_t out_columns) {
   for (int64_t k = 0; k + 1 < rows; k += 2) {
+    // Short pieces of long rows are what the hardware does not foresee.
+    for (int64_t ahead = k + kAhead; ahead < std::min(rows, k + kAhead + 2); ++ahead) {
+      for (int64_t n = 0; n < columns; n += kLine) __builtin_prefetch(in + ahead * in_stride + n);
+    }
     interleave(in + k * in_stride, in + (k + 1) * in_stride, columns, out + k * out_columns);
   }
   if (rows % 2 == 1) {
