@@ -1,5 +1,6 @@
 """Files of tensors, as torch tensors: safetensors, read and written, and GGUF, read.
 
+Example:
     >>> tensors = read_safetensors("model.safetensors")
     >>> write_safetensors("copy.safetensors", tensors, {"format": "pt"})
     >>> file = GgufFile("model.gguf")
@@ -69,7 +70,7 @@ def write_safetensors(
     arguments = {}
     dense = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     for name, tensor in dense.items():
-        buffer: object = b""
+        buffer: bytes | ctypes.Array[ctypes.c_byte] = b""
         if tensor.nbytes > 0:  # dense keeps the memory that the buffer points into
             buffer = (ctypes.c_byte * tensor.nbytes).from_address(tensor.data_ptr())
         arguments[name] = (type_names.get(tensor.dtype, str(tensor.dtype)), list(tensor.shape), buffer)

@@ -3,8 +3,8 @@
     folder = make_tiny_model(tmp_path / "tiny")                     # tied head, no biases, one safetensors file
     folder = make_tiny_model(tmp_path / "tiny", TinyShape(tied=False, biases=True), shards=3)
 
-The tokenizer is a byte-level BPE trained here on sentences written here, with a ChatML-like template; the end-of-turn token is
-also the end token of generation. Needs `transformers`, `tokenizers` and torch.
+The tokenizer is a byte-level BPE trained here on sentences written here, with a ChatML-like template; the end-of-turn
+token is also the end token of generation. Needs `transformers`, `tokenizers` and torch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ CONTROL_TOKENS = ("<|endoftext|>", START_OF_TURN, END_OF_TURN)
 
 TEMPLATE = (
     "{% for message in messages %}"
-    "{% if loop.first and message['role'] != 'system' %}{{ '<|im_start|>system\nYou are a tiny test model.<|im_end|>\n' }}{% endif %}"
+    "{% if loop.first and message['role'] != 'system' %}"
+    "{{ '<|im_start|>system\nYou are a tiny test model.<|im_end|>\n' }}"
+    "{% endif %}"
     "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
@@ -55,7 +57,8 @@ class TinyShape:
 
 
 def make_tiny_tokenizer(vocabulary: int = 300) -> Any:
-    """A Transformers tokenizer: byte-level BPE of at most `vocabulary` tokens, control tokens at ids 0 to 2, chat template set."""
+    """A Transformers tokenizer: byte-level BPE of at most `vocabulary` tokens, control tokens at ids 0 to 2, chat
+    template set."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -80,7 +83,9 @@ def make_tiny_tokenizer(vocabulary: int = 300) -> Any:
     return fast
 
 
-def make_tiny_model(folder: Path, shape: TinyShape | None = None, *, shards: int = 1, seed: int = 0, dtype: str = "float32") -> Path:
+def make_tiny_model(
+    folder: Path, shape: TinyShape | None = None, *, shards: int = 1, seed: int = 0, dtype: str = "float32"
+) -> Path:
     """Writes a random Llama with its tokenizer to `folder` as Transformers does, and gives the folder back.
 
     `shards` > 1 writes at least two safetensors files with their index. Weights and biases are random and large enough

@@ -27,14 +27,16 @@ class TfidfClassifier:
 def fit_tfidf(prompts: Sequence[str], answers: Sequence[str], seed: int = 0) -> TfidfClassifier:
     """Fits TF-IDF (word 1- and 2-grams, logarithmic counts) and a multinomial logistic regression (C = 10).
 
-    `prompts` and `answers` have the same length. Raises InputError for no rows, for fewer than two distinct answers, and
-    when no prompt holds a word.
+    `prompts` and `answers` have the same length. Raises InputError for no rows, for fewer than two distinct answers,
+    and when no prompt holds a word.
     """
     if len(prompts) != len(answers):
         raise ValueError(f"[tfidf] {len(prompts)} prompts but {len(answers)} answers")
     distinct = sorted(set(answers))
     if len(distinct) < 2:
-        raise InputError(f"[tfidf] a classifier needs two distinct answers at least, the {len(answers)} rows hold {len(distinct)}")
+        raise InputError(
+            f"[tfidf] a classifier needs two distinct answers at least, the {len(answers)} rows hold {len(distinct)}"
+        )
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

@@ -11,7 +11,6 @@ import ast
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from luthier.demo.library import FunctionNode, Module, docstring, functions, walk_modules
@@ -24,10 +23,15 @@ MAX_DEFAULT = 40  # characters of the source of a default
 HELD_OUT_ROWS = 300  # about this many rows in test, and half as many in valid
 SEED = 0
 
-SYSTEM = """You turn a Python function into one line of JSON. Answer with the JSON object only, without spaces after commas and colons:
-{"name":string,"summary":string,"parameters":[{"name":string,"default":string or null}],"required":integer}
-"name" is the name of the function and "summary" the first line of its documentation, unchanged. "parameters" are in order; "default" is the source of \
-the default value, or null if there is none; *args and **kwargs keep their stars. "required" counts the parameters with neither default nor star."""
+SYSTEM = (
+    "You turn a Python function into one line of JSON. "
+    "Answer with the JSON object only, without spaces after commas and colons:\n"
+    '{"name":string,"summary":string,"parameters":[{"name":string,"default":string or null}],"required":integer}\n'
+    '"name" is the name of the function and "summary" the first line of its documentation, unchanged. '
+    '"parameters" are in order; "default" is the source of the default value, or null if there is none; '
+    "*args and **kwargs keep their stars. "
+    '"required" counts the parameters with neither default nor star.'
+)
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -86,9 +90,9 @@ def function_rows(modules: Iterable[Module] | None = None) -> list[tuple[str, di
     return rows
 
 
-def function_splits(root: Path | None = None) -> Splits:
-    """Train, valid and test rows of the library in `root` (default: that of the running Python), whole modules apart."""
-    return split_by_group(function_rows(walk_modules(root)), test=HELD_OUT_ROWS, valid=HELD_OUT_ROWS // 2, seed=SEED)
+def function_splits(modules: Iterable[Module] | None = None) -> Splits:
+    """Train, valid and test rows of `modules` (default: the library of the running Python), whole modules apart."""
+    return split_by_group(function_rows(modules), test=HELD_OUT_ROWS, valid=HELD_OUT_ROWS // 2, seed=SEED)
 
 
 def _prompt_and_answer(node: FunctionNode, bound: bool) -> tuple[str, str] | None:

@@ -86,8 +86,8 @@ def docstrings(module: Module) -> Iterator[str]:
 
 
 def docstring(node: ast.Module | ast.ClassDef | FunctionNode) -> str:
-    """The docstring with its indentation removed and no blank lines around it; "" if there is none or it holds characters
-    that no UTF-8 file can hold."""
+    """The docstring with its indentation removed and no blank lines around it; "" if there is none or it holds
+    characters that no UTF-8 file can hold."""
     text = (ast.get_docstring(node, clean=True) or "").strip()
     try:
         text.encode("utf-8")

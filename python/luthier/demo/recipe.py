@@ -10,7 +10,7 @@ Kind = Literal["functions", "sort"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Rows and settings of a demo. `train_rows` and `test_rows` are the most that are used; the files hold all of them."""
+    """Rows and settings of a demo. `train_rows` and `test_rows` are the most that are used."""
 
     train_rows: int
     test_rows: int

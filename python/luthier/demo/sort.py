@@ -6,7 +6,6 @@ The honest counter-example: a bag of words does well here, and the demo prints w
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from luthier.demo.functions import cut
 from luthier.demo.library import Module, docstrings, walk_modules
@@ -22,7 +21,7 @@ AREAS: dict[str, str] = {
     "async": "asyncio",
     "commands": "argparse optparse getopt cmd getpass curses rlcompleter readline shlex fileinput",
     "containers": "collections _collections_abc heapq bisect array weakref _weakrefset graphlib copy queue",
-    "data": "json csv configparser tomllib plistlib netrc base64 pickle pickletools shelve dbm sqlite3 xdrlib copyreg uu",
+    "data": "json csv configparser tomllib plistlib netrc base64 pickle pickletools shelve dbm sqlite3 xdrlib uu",
     "dates": "datetime _pydatetime calendar _strptime zoneinfo sched",
     "debugging": "pdb bdb trace traceback tracemalloc profile cProfile pstats timeit cgitb",
     "files": "os posixpath ntpath genericpath pathlib shutil glob fnmatch tempfile filecmp stat io _pyio linecache",
@@ -81,8 +80,8 @@ def area_of(module: str) -> str | None:
 
 
 def sort_rows(modules: Iterable[Module] | None = None) -> list[Row]:
-    """All rows in the order of the library: docstrings of 40 characters and more, each once; one that stands in two areas
-    is left out."""
+    """All rows in the order of the library: docstrings of 40 characters and more, each once; one that stands in two
+    areas is left out."""
     area_by_text: dict[str, str | None] = {}
     for module in walk_modules() if modules is None else modules:
         area = area_of(module.top)
@@ -106,9 +105,9 @@ def sort_rows(modules: Iterable[Module] | None = None) -> list[Row]:
     ]
 
 
-def sort_splits(root: Path | None = None) -> Splits:
-    """Train, valid and test rows of the library in `root` (default: that of the running Python), split at random."""
-    return split_at_random(sort_rows(walk_modules(root)), test=HELD_OUT_ROWS, valid=HELD_OUT_ROWS // 2, seed=SEED)
+def sort_splits(modules: Iterable[Module] | None = None) -> Splits:
+    """Train, valid and test rows of `modules` (default: the library of the running Python), split at random."""
+    return split_at_random(sort_rows(modules), test=HELD_OUT_ROWS, valid=HELD_OUT_ROWS // 2, seed=SEED)
 
 
 _AREA_OF = {module: area for area, modules in AREAS.items() for module in modules.split()}

@@ -21,7 +21,7 @@ class Splits:
     test: list[Row]
 
     def write(self, folder: Path) -> dict[str, Path]:
-        """Writes train.jsonl, valid.jsonl and test.jsonl to `folder` (made if missing); returns their paths by split."""
+        """Writes train.jsonl, valid.jsonl and test.jsonl to `folder` (made if missing); returns their paths."""
         folder.mkdir(parents=True, exist_ok=True)
         paths = {}
         for name, rows in (("train", self.train), ("valid", self.valid), ("test", self.test)):
@@ -53,8 +53,8 @@ def split_by_group(rows: Sequence[tuple[str, Row]], *, test: int, valid: int, se
         else:
             side = "train"
         sides[side].extend(members)
-    for side in sides.values():
-        generator.shuffle(side)
+    for members in sides.values():
+        generator.shuffle(members)
     return Splits(**sides)
 
 

@@ -1,7 +1,7 @@
 """How good a model's answers are on held-out rows.
 
-    evaluation = evaluate(model, "test.jsonl", out="runs/a")
-    evaluation.exact_match; evaluation                      # prints a table
+evaluation = evaluate(model, "test.jsonl", out="runs/a")
+evaluation.exact_match; evaluation                      # prints a table
 """
 
 from luthier.evaluation.evaluate import evaluate

@@ -35,7 +35,8 @@ def classification(expected: Sequence[str], predicted: Sequence[str]) -> Classif
     )
     counts = confusion_matrix(list(expected), shown, labels=[*labels, other])[: len(labels)]
     per_class = {
-        label: ClassFigures(float(precision[i]), float(recall[i]), float(f1[i]), int(support[i])) for i, label in enumerate(labels)
+        label: ClassFigures(float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
+        for i, label in enumerate(labels)
     }
     return Classification(
         accuracy=sum(a == b for a, b in zip(expected, predicted, strict=True)) / len(expected),

@@ -17,13 +17,14 @@ from luthier.records import Record, Records, read
 
 if TYPE_CHECKING:
     from luthier.models.model import Model
+    from luthier.training.run import Run
 
 _MARGIN = 1.25
 _EXTRA = 8
 
 
 def evaluate(
-    model: Model,
+    model: Model | Run,
     test: str | os.PathLike[str] | Records,
     out: str | os.PathLike[str] | None = None,
     max_new_tokens: int | None = None,
@@ -35,15 +36,22 @@ def evaluate(
     limit: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Answers every row of `test` greedily, with the row's last assistant message left out, and compares with that message.
+    """Answers every row of `test` greedily, with the row's last assistant message left out, and compares with that
+    message.
 
-    `out` is a folder for predictions.jsonl and evaluation.json (made if missing). `max_new_tokens` defaults to the longest
-    reference in tokens, a quarter more, and 8. `schema` is a JSON Schema for tasks with JSON answers; without it the references
-    show what the schema is. `text`, `label` and `system` are as in `luthier.read`; `limit` takes the first rows only;
-    `on_progress` hears (rows finished, rows). Raises InputError for what cannot be read, and LuthierError for what cannot be
-    written.
+    `out` is a folder for predictions.jsonl and evaluation.json (made if missing). `max_new_tokens` defaults to the
+    longest reference in tokens, a quarter more, and 8. `schema` is a JSON Schema for tasks with JSON answers; without
+    it the references show what the schema is. `text`, `label` and `system` are as in `luthier.read`; `limit` takes the
+    first rows only; `on_progress` hears (rows finished, rows). Raises InputError for what cannot be read, and
+    LuthierError for what cannot be written.
     """
-    records = test if isinstance(test, Records) else read(test, text=text, label=label, system=system, skip_bad=skip_bad)
+    from luthier.training.run import Run
+
+    if isinstance(model, Run):
+        model = model.model()
+    records = (
+        test if isinstance(test, Records) else read(test, text=text, label=label, system=system, skip_bad=skip_bad)
+    )
     rows = list(records)[:limit]
     expected = [_reference(record) for record in rows]
     if not rows:
@@ -53,7 +61,9 @@ def evaluate(
         max_new_tokens = int(longest * _MARGIN) + _EXTRA
     total = len(rows)
     start = time.perf_counter()
-    tokens = model.answer_tokens(rows, max_new_tokens, on_done=None if on_progress is None else lambda done: on_progress(done, total))
+    tokens = model.answer_tokens(
+        rows, max_new_tokens, on_done=None if on_progress is None else lambda done: on_progress(done, total)
+    )
     seconds = time.perf_counter() - start
     outputs = [model.tokenizer.decode(answer) for answer in tokens]
     evaluation = judge(
@@ -71,9 +81,11 @@ def evaluate(
     return evaluation
 
 
-def judge(rows: Sequence[Record], outputs: Sequence[str], schema: Mapping[str, Any] | None = None, **facts: Any) -> Evaluation:
-    """The Evaluation of outputs that are there already, one for each row. `facts` are the fields of Evaluation that say how
-    the outputs came about."""
+def judge(
+    rows: Sequence[Record], outputs: Sequence[str], schema: Mapping[str, Any] | None = None, **facts: Any
+) -> Evaluation:
+    """The Evaluation of outputs that are there already, one for each row. `facts` are the fields of Evaluation that say
+    how the outputs came about."""
     expected = [_reference(record).strip() for record in rows]
     predicted = [output.strip() for output in outputs]
     predictions = [

@@ -17,13 +17,17 @@ def are_json(answers: Sequence[str]) -> bool:
     return len(answers) > 0 and all(isinstance(parse(answer), dict | list) for answer in answers)
 
 
-def json_figures(expected: Sequence[str], predicted: Sequence[str], schema: Mapping[str, Any] | None = None) -> JsonFigures:
+def json_figures(
+    expected: Sequence[str], predicted: Sequence[str], schema: Mapping[str, Any] | None = None
+) -> JsonFigures:
     """Shares of the predictions that are valid JSON, keep the schema, and equal their reference as a value.
 
     Without `schema` (a JSON Schema) the rule is `schema_of(references)`. Raises InputError for a schema that is none.
     """
     import jsonschema_rs
 
+    if schema is not None and not isinstance(schema, Mapping):
+        raise InputError(f"[evaluate] the JSON Schema is {type(schema).__name__}; it must be a JSON object")
     references = [parse(answer) for answer in expected]
     values = [parse(answer) for answer in predicted]
     try:
@@ -39,7 +43,8 @@ def json_figures(expected: Sequence[str], predicted: Sequence[str], schema: Mapp
 
 
 def parse(text: str) -> Any:
-    """The value of a JSON text, or a private mark for a text that is none. NaN and infinities are none, as the standard says."""
+    """The value of a JSON text, or a private mark for a text that is none. NaN and infinities are none, as the standard
+    says."""
     try:
         return json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -60,8 +65,8 @@ def same(left: Any, right: Any) -> bool:
 def schema_of(values: Iterable[Any]) -> dict[str, Any]:
     """The JSON Schema that the values have in common.
 
-    At each place: the types that occur there; for objects, the keys that occur (no others), of which those in every object are
-    required; for arrays, one schema for all items. An array that is always empty may hold anything.
+    At each place: the types that occur there; for objects, the keys that occur (no others), of which those in every
+    object are required; for arrays, one schema for all items. An array that is always empty may hold anything.
     """
     found = list(values)
     types = sorted({_type(value) for value in found})

@@ -39,8 +39,8 @@ class ClassFigures:
 class Classification:
     """Figures for a task with few distinct answers. Macro figures are plain means over the answers of the references.
 
-    `confusion[i][j]` counts rows with reference `labels[i]` and prediction `labels[j]`; one column more, "(other)", counts
-    predictions that are no reference answer.
+    `confusion[i][j]` counts rows with reference `labels[i]` and prediction `labels[j]`; one column more, "(other)",
+    counts predictions that are no reference answer.
     """
 
     accuracy: float
@@ -54,8 +54,8 @@ class Classification:
 
 @dataclass(frozen=True)
 class JsonFigures:
-    """Figures for a task whose references are JSON, as shares of the rows: the output is valid JSON; it keeps the schema; it
-    equals the reference as a value, whatever the order of keys and the white space."""
+    """Figures for a task whose references are JSON, as shares of the rows: the output is valid JSON; it keeps the
+    schema; it equals the reference as a value, whatever the order of keys and the white space."""
 
     valid_json: float
     schema_kept: float
@@ -84,7 +84,10 @@ class Evaluation:
             if part is not None:
                 values.update(asdict(part))
         if self.classification is not None:
-            values["confusion"] = {"labels": [*self.classification.labels, OTHER], "counts": self.classification.confusion}
+            values["confusion"] = {
+                "labels": [*self.classification.labels, OTHER],
+                "counts": self.classification.confusion,
+            }
             del values["labels"]
         for name in ("seconds", "new_tokens", "model", "test", "max_new_tokens"):
             values[name] = getattr(self, name)
@@ -124,11 +127,15 @@ class Evaluation:
         for column in ("precision", "recall", "F1", "rows"):
             classes.add_column(column, justify="right")
         for name, found in list(self.classification.per_class.items())[:_SHOWN_CLASSES]:
-            classes.add_row(Text(name), f"{found.precision:.3f}", f"{found.recall:.3f}", f"{found.f1:.3f}", str(found.support))
+            classes.add_row(
+                Text(name), f"{found.precision:.3f}", f"{found.recall:.3f}", f"{found.f1:.3f}", str(found.support)
+            )
         yield classes
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><th style='text-align:left'>{name}</th><td>{value}</td></tr>" for name, value in self.figures())
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{name}</th><td>{value}</td></tr>" for name, value in self.figures()
+        )
         title = html.escape(f"{self.model} on {self.test}")
         text = f"<table><caption>{title}</caption>{rows}</table>"
         if self.classification is not None:
@@ -137,7 +144,8 @@ class Evaluation:
                 f"<td>{c.support}</td></tr>"
                 for name, c in self.classification.per_class.items()
             )
-            text += f"<table><tr><th>answer</th><th>precision</th><th>recall</th><th>F1</th><th>rows</th></tr>{cells}</table>"
+            head = "".join(f"<th>{name}</th>" for name in ("answer", "precision", "recall", "F1", "rows"))
+            text += f"<table><tr>{head}</tr>{cells}</table>"
         return text
 
     def predictions_jsonl(self) -> str:

@@ -1,6 +1,6 @@
 """Adapter folders as PEFT writes and reads them.
 
-    adapter_config.json, adapter_model.safetensors, and beside them the tokenizer files and the chat template
+adapter_config.json, adapter_model.safetensors, and beside them the tokenizer files and the chat template
 """
 
 from __future__ import annotations
@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 WEIGHTS_FILE = "adapter_model.safetensors"
 _PREFIX = "base_model.model."
 
-__all__ = ["CONFIG_FILE", "WEIGHTS_FILE", "Adapter", "AdapterConfig", "fill_adapter_folder", "read_adapter", "write_adapter"]
+__all__ = [
+    "CONFIG_FILE",
+    "WEIGHTS_FILE",
+    "Adapter",
+    "AdapterConfig",
+    "fill_adapter_folder",
+    "read_adapter",
+    "write_adapter",
+]
 
 
 @dataclass(frozen=True)
@@ -38,11 +46,14 @@ class Adapter:
     modules: tuple[str, ...]
 
 
-def write_adapter(folder: Path, tensors: Mapping[str, Tensor], config: AdapterConfig, tokenizer: Tokenizer | None = None) -> None:
+def write_adapter(
+    folder: Path, tensors: Mapping[str, Tensor], config: AdapterConfig, tokenizer: Tokenizer | None = None
+) -> None:
     """Writes a PEFT adapter folder in one step: it is whole, or what was there before is untouched.
 
-    `tensors` are the adapter's under their PEFT names ("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"); they
-    are written in the type they have. Raises OSError, LuthierError when the disk is full.
+    `tensors` are the adapter's under their PEFT names
+    ("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"); they are written in the type they have. Raises
+    OSError, LuthierError when the disk is full.
     """
     from luthier.training.durable import write_folder
 
@@ -81,7 +92,9 @@ def read_adapter(folder: Path, decoder: _core.Decoder | None = None) -> Adapter:
     tensors = read_safetensors(path)
     for name in tensors:
         if not name.startswith(_PREFIX) or not name.endswith((".lora_A.weight", ".lora_B.weight")):
-            raise InputError(f"[adapter] {path}: '{name}' is no LoRA tensor of a linear layer, which is all that is supported")
+            raise InputError(
+                f"[adapter] {path}: '{name}' is no LoRA tensor of a linear layer, which is all that is supported"
+            )
     modules = tuple(sorted({name.removeprefix(_PREFIX).rpartition(".lora_")[0] for name in tensors}))
     if decoder is not None:
         modules = config.resolve(linear_modules(decoder.weight_names()))
@@ -92,6 +105,8 @@ def read_adapter(folder: Path, decoder: _core.Decoder | None = None) -> Adapter:
 def _check_complete(path: Path, tensors: Mapping[str, Tensor], modules: tuple[str, ...]) -> None:
     wanted = {f"{_PREFIX}{module}.lora_{side}.weight" for module in modules for side in "AB"}
     if missing := sorted(wanted - set(tensors)):
-        raise InputError(f"[adapter] {path} lacks {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""))
+        raise InputError(
+            f"[adapter] {path} lacks {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
+        )
     if extra := sorted(set(tensors) - wanted):
         raise InputError(f"[adapter] {path} holds {extra[0]}, which is no target of the adapter in this model")

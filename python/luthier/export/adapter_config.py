@@ -1,4 +1,4 @@
-"""adapter_config.json as PEFT writes it, read strictly: what Luthier cannot honour is refused by name, never ignored."""
+"""adapter_config.json as PEFT writes it: what Luthier cannot honour is refused by name, never ignored."""
 
 from __future__ import annotations
 
@@ -17,10 +17,22 @@ ALL_LINEAR = "all-linear"
 
 # Keys that say nothing about the arithmetic of a loaded adapter.
 _HARMLESS = {
-    "auto_mapping", "base_model_name_or_path", "corda_config", "ensure_weight_tying", "eva_config", "inference_mode",
-    "lora_dropout", "loftq_config", "lora_ga_config", "megatron_config", "megatron_core", "peft_version", "qalora_group_size",
-    "revision", "task_type",
-}  # fmt: skip
+    "auto_mapping",
+    "base_model_name_or_path",
+    "corda_config",
+    "ensure_weight_tying",
+    "eva_config",
+    "inference_mode",
+    "loftq_config",
+    "lora_dropout",
+    "lora_ga_config",
+    "megatron_config",
+    "megatron_core",
+    "peft_version",
+    "qalora_group_size",
+    "revision",
+    "task_type",
+}
 _READ = {"peft_type", "r", "lora_alpha", "target_modules", "use_rslora", "bias", "init_lora_weights"}
 # Initialisations that leave the base weights alone, so that the file's tensors are all there is to the adapter.
 _INITIALISATIONS = (True, False, None, "gaussian", "orthogonal", "eva")
@@ -118,7 +130,8 @@ def _parse(values: Mapping[str, Any]) -> AdapterConfig:
         raise InputError(f"bias is {values['bias']!r}; only 'none' is supported")
     if values.get("init_lora_weights") not in _INITIALISATIONS:
         raise InputError(
-            f"init_lora_weights is {values['init_lora_weights']!r}, which changes the base weights; convert the adapter with "
+            f"init_lora_weights is {values['init_lora_weights']!r}, which changes the base weights; convert "
+            "the adapter with "
             "PEFT's save_pretrained(path_initial_model_for_weight_conversion=...) first"
         )
     for key, value in values.items():

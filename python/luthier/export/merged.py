@@ -1,4 +1,5 @@
-"""A merged model folder, as Transformers reads it: the adapter is added to the weights, nothing of Luthier is needed to use it."""
+"""A merged model folder, as Transformers reads it: the adapter is added to the weights, nothing of Luthier is needed to
+use it."""
 
 from __future__ import annotations
 
@@ -33,10 +34,10 @@ def write_merged_folder(
 ) -> Path:
     """Writes config.json, generation_config.json, safetensors, the tokenizer and its template; returns the folder.
 
-    The weights are the decoder's with its adapter added in fp32, then rounded to `dtype`; a tied head stays tied. The folder is
-    made aside, synced and renamed: a disk that fills up leaves nothing. `on_tensor` hears how many tensors are written.
-    Raises InputError when `destination` exists and is not an empty folder, or for an unknown dtype; LuthierError when the disk
-    is full or the folder cannot be written.
+    The weights are the decoder's with its adapter added in fp32, then rounded to `dtype`; a tied head stays tied. The
+    folder is made aside, synced and renamed: a disk that fills up leaves nothing. `on_tensor` hears how many tensors
+    are written. Raises InputError when `destination` exists and is not an empty folder, or for an unknown dtype;
+    LuthierError when the disk is full or the folder cannot be written.
     """
     if dtype not in _DTYPES:
         raise InputError(f"[export] dtype is '{dtype}'; it must be one of {', '.join(_DTYPES)}")
@@ -70,7 +71,8 @@ def check_destination(folder: Path) -> None:
 
 
 def write_shards(folder: Path, tensors: Iterable[tuple[str, Tensor]], shard_bytes: int) -> list[Path]:
-    """Writes tensors to model.safetensors, or to shards of `shard_bytes` at most (a larger tensor stands alone) with their index.
+    """Writes tensors to model.safetensors, or to shards of `shard_bytes` at most (a larger tensor stands alone) with
+    their index.
 
     Holds one shard in memory at a time.
     """
@@ -102,7 +104,9 @@ def _shards(tensors: Iterable[tuple[str, Tensor]], shard_bytes: int) -> Iterator
     yield shard
 
 
-def _merged(decoder: _core.Decoder, dtype: str, on_tensor: Callable[[int], None] | None) -> Iterator[tuple[str, Tensor]]:
+def _merged(
+    decoder: _core.Decoder, dtype: str, on_tensor: Callable[[int], None] | None
+) -> Iterator[tuple[str, Tensor]]:
     import torch
 
     for count, name in enumerate(decoder.weight_names(), start=1):

@@ -17,7 +17,7 @@ _DROPPED = ("torch_dtype", "_name_or_path", "quantization_config", "transformers
 
 
 def model_config(decoder: _core.Decoder, tokenizer: Tokenizer, source: ModelSource, dtype: str) -> dict[str, Any]:
-    """The source folder's config.json with `dtype` set, or one made from the decoder's configuration (for a GGUF file)."""
+    """The source folder's config.json with `dtype` set, or for a GGUF file one made from the decoder's."""
     if source.kind == "folder":
         values = _read(source.path / "config.json")
         for key in _DROPPED:
@@ -41,7 +41,7 @@ def generation_config(tokenizer: Tokenizer, source: ModelSource) -> dict[str, An
 
 def _from_decoder(config: Mapping[str, Any]) -> dict[str, Any]:
     """Transformers' names for a Llama configuration as the core gives it."""
-    values: dict[str, Any] = {
+    return {
         "model_type": "llama",
         "architectures": ["LlamaForCausalLM"],
         "hidden_act": "silu",
@@ -54,15 +54,14 @@ def _from_decoder(config: Mapping[str, Any]) -> dict[str, Any]:
         "head_dim": config["head_size"],
         "max_position_embeddings": config["max_positions"],
         "rms_norm_eps": config["norm_epsilon"],
-        "rope_theta": config["rope_theta"],
-        "attention_bias": bool(config.get("attention_bias", False)),
-        "mlp_bias": bool(config.get("mlp_bias", False)),
+        "rope_theta": config["rope_base"],
+        "attention_bias": bool(config["attention_bias"]),
+        "mlp_bias": bool(config["feed_forward_bias"]),
     }
-    return values
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`, {} if there is no such file. The model was loaded from this folder, so it holds JSON."""
+    """The JSON object in `path`, {} if there is no such file.."""
     if not path.exists():
         return {}
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

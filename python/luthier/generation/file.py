@@ -21,7 +21,7 @@ MAX_NEW_TOKENS = 256
 
 @dataclass(frozen=True)
 class GenerationStats:
-    """What a call of `generate_file` did: rows answered, tokens in the answers, seconds of decoding, bad rows left out."""
+    """What a call of `generate_file` did: rows answered, tokens in the answers, seconds, bad rows left out."""
 
     rows: int
     new_tokens: int
@@ -48,10 +48,11 @@ def generate_file(
 ) -> GenerationStats:
     """Answers every row of `source` and writes them to `destination` as JSON lines in the same order, all keys kept.
 
-    A row's answer is the model's turn after its last user message, under the key "output"; an assistant message at the end of
-    the row is what is to be answered and is not shown to the model. `text`, `label` and `system` are as in `luthier.read`.
-    `destination` is replaced in one step at the end, so an interruption or a full disk leaves what was there. `on_progress`
-    hears (rows finished, rows). Raises InputError for what cannot be read, LuthierError for what cannot be written.
+    A row's answer is the model's turn after its last user message, under the key "output"; an assistant message at the
+    end of the row is what is to be answered and is not shown to the model. `text`, `label` and `system` are as in
+    `luthier.read`. `destination` is replaced in one step at the end, so an interruption or a full disk leaves what was
+    there. `on_progress` hears (rows finished, rows). Raises InputError for what cannot be read, LuthierError for what
+    cannot be written.
     """
     target = Path(destination)
     if target.is_dir():
@@ -64,7 +65,11 @@ def generate_file(
         on_progress(0, total)
     start = time.perf_counter()
     tokens = model.answer_tokens(
-        records, max_new_tokens, temperature, seed, None if on_progress is None else lambda done: on_progress(done, total)
+        records,
+        max_new_tokens,
+        temperature,
+        seed,
+        None if on_progress is None else lambda done: on_progress(done, total),
     )
     seconds = time.perf_counter() - start
     answers = [model.tokenizer.decode(answer) for answer in tokens]
@@ -75,8 +80,13 @@ def generate_file(
 def _write(target: Path, records: Sequence[Record], answers: Sequence[str]) -> None:
     from luthier.training.durable import write_text
 
-    lines = [json.dumps({**record.raw, "output": answer}, ensure_ascii=False) for record, answer in zip(records, answers, strict=True)]
+    lines = [
+        json.dumps({**record.raw, "output": answer}, ensure_ascii=False)
+        for record, answer in zip(records, answers, strict=True)
+    ]
     try:
         write_text(target, "".join(line + "\n" for line in lines))
     except OSError as error:
-        raise LuthierError(f"[generate] cannot write {target}: {error.strerror or error}; it is as it was before") from error
+        raise LuthierError(
+            f"[generate] cannot write {target}: {error.strerror or error}; it is as it was before"
+        ) from error

@@ -1,7 +1,7 @@
 """Models as users name them: the registry, fetching, finding and loading, and `Model`, a model to look into.
 
-    model = load("smollm2-135m-instruct", adapter="runs/a/adapter")
-    model.logits(ids); model.generate("text"); model.loss_and_gradients(rows)
+model = load("smollm2-135m-instruct", adapter="runs/a/adapter")
+model.logits(ids); model.generate("text"); model.loss_and_gradients(rows)
 """
 
 from luthier.models.fetch import fetch

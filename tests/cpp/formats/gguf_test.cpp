@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "files.h"
+#include "luthier/base/random.h"
+#include "luthier/formats/gguf_blocks.h"
+#include "luthier/formats/gguf_reader.h"
 
 namespace luthier {
 namespace {
@@ -165,6 +168,41 @@ TEST(Gguf, RefusesEveryTruncation) {
   bytes = padded(bytes, 32) + raw(1.0f) + raw(2.0f);
   EXPECT_EQ(refusal(bytes), "");
   for (size_t size = 0; size < bytes.size(); ++size) EXPECT_NE(refusal(bytes.substr(0, size)), "") << size;
+}
+
+// For the sanitizers: whatever is accepted can be read to its last byte.
+TEST(Gguf, SurvivesChangedBytes) {
+  std::string valid = head(2, 2) + entry("words", GgufType::Array, array(GgufType::String, 2, text("a") + text("b")));
+  valid += entry("numbers", GgufType::Array, array(GgufType::Int32, 2, raw(1) + raw(2)));
+  valid += declare("t", {2}, 0, 0) + declare("q", {32}, 2, 32);
+  valid = padded(padded(valid, 32) + raw(1.0f) + raw(2.0f), 32) + std::string(18, 'x');
+  Random random(0, 0);
+  size_t accepted = 0, sum = 0;
+  for (int i = 0; i < 30000; ++i) {
+    std::string changed = valid;
+    for (uint32_t n = random.below(3) + 1; n > 0; --n) {
+      const char extremes[] = {'\0', '\1', '\x7F', '\xFF', static_cast<char>(random.bits())};
+      changed[random.below(static_cast<uint32_t>(changed.size()))] = extremes[random.below(5)];
+    }
+    changed.shrink_to_fit();
+    input_error([&] {
+      const GgufContents contents = read_gguf(std::as_bytes(std::span(changed)), "a.gguf");
+      ++accepted;
+      for (const GgufEntry& entry : contents.metadata) {
+        const auto* array = std::get_if<GgufArray>(&entry.value);
+        for (uint64_t k = 0; array != nullptr && k < array->size; ++k) sum += array->at(k).index();
+      }
+      for (const TensorView& tensor : contents.tensors) {
+        if (!can_dequantize(tensor.type)) continue;
+        std::vector<float> values(tensor.data.size() / static_cast<size_t>(block_bytes(tensor.type)) *
+                                  static_cast<size_t>(block_elements(tensor.type)));
+        dequantize(tensor, values);
+      }
+    });
+  }
+  EXPECT_GT(accepted, 1000u);
+  EXPECT_LT(accepted, 29000u);
+  EXPECT_GT(sum, 0u);
 }
 
 }  // namespace

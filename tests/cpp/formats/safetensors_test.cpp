@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "files.h"
+#include "luthier/base/random.h"
 #include "luthier/formats/safetensors_writer.h"
 
 namespace luthier {
@@ -75,6 +76,35 @@ TEST(Safetensors, RefusesDamagedHeaders) {
     EXPECT_NE(message.find(expected), std::string::npos) << "expected: " << expected << "\nmessage: " << message;
     EXPECT_NE(message.find(path), std::string::npos) << message;
   }
+}
+
+// For the sanitizers: whatever is accepted can be read to its last byte.
+TEST(Safetensors, SurvivesChangedBytes) {
+  const std::string path = test_folder() + "a.safetensors";
+  const std::string data(24, 'x');
+  const auto bytes = std::as_bytes(std::span(data));
+  const std::vector<TensorView> tensors = {{"a", DType::F32, {2, 3}, bytes}, {"b", DType::U8, {2}, bytes.first(2)}};
+  write_safetensors(path, tensors, {{"format", "pt"}});
+  const std::string valid = read_file(path);
+  Random random(0, 0);
+  size_t accepted = 0, sum = 0;
+  for (int i = 0; i < 500; ++i) {
+    std::string changed = valid;
+    for (uint32_t n = random.below(3) + 1; n > 0; --n) {
+      changed[random.below(static_cast<uint32_t>(changed.size()))] = static_cast<char>(random.bits());
+    }
+    write_file(path, changed);
+    input_error([&] {
+      const SafetensorsFile file(path);
+      ++accepted;
+      for (const TensorView& tensor : file.tensors()) {
+        for (const std::byte byte : tensor.data) sum += static_cast<size_t>(byte);
+      }
+    });
+  }
+  EXPECT_GT(accepted, 20u);
+  EXPECT_LT(accepted, 480u);
+  EXPECT_GT(sum, 0u);
 }
 
 TEST(SafetensorsWriter, WritesTheSameBytesInAnyOrder) {
