@@ -173,7 +173,9 @@ def test_a_row_longer_than_micro_tokens_still_runs(case: FitCase) -> None:
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-4)
 
 
-@pytest.mark.parametrize(("alpha", "words"), [(1e4, r"train\.jsonl:\d+: .*not finite"), (1e30, r"is not finite after step")])
+@pytest.mark.parametrize(
+    ("alpha", "words"), [(1e4, r"train\.jsonl:\d+: .*not finite"), (1e30, r"is not finite after step")]
+)
 def test_what_is_not_finite_stops_the_run_and_is_not_saved(case: FitCase, alpha: float, words: str) -> None:
     import torch
     from luthier.errors import LuthierError
