@@ -1,6 +1,8 @@
 #include "luthier/ops/token_logprob.h"
 
 #include "luthier/ops/check.h"
+#include "luthier/ops/cpu/token_logprob.h"
+#include "luthier/ops/instruction_set.h"
 #include "luthier/ops/reference/token_logprob.h"
 
 namespace luthier {
@@ -29,7 +31,13 @@ void token_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, con
   check_typed(kName, "log_probs", log_probs, {rows}, at::kFloat);
   check_typed(kName, "log_sum_exp", log_sum_exp, {rows}, at::kFloat);
   if (rows == 0) return;
-  reference::token_logprob_forward(hidden, head, targets, scale, log_probs, log_sum_exp);
+  if (instruction_set() == InstructionSet::reference) {
+    reference::token_logprob_forward(hidden, head, targets, scale, log_probs, log_sum_exp);
+  } else if (cpu::packed_logprob_takes(hidden)) {
+    cpu::packed_logprob_forward(hidden, head, targets, scale, log_probs, log_sum_exp);
+  } else {
+    cpu::tiled_logprob_forward(hidden, head, targets, scale, log_probs, log_sum_exp);
+  }
 }
 
 void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
@@ -44,7 +52,13 @@ void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, co
   check_like(kName, "d_hidden", d_hidden, hidden.sizes(), hidden);
   if (d_head.defined()) check_typed(kName, "d_head", d_head, head.sizes(), at::kFloat);
   if (rows == 0) return;
-  reference::token_logprob_backward(hidden, head, targets, scale, log_sum_exp, d_log_probs, d_hidden, d_head);
+  if (instruction_set() == InstructionSet::reference) {
+    reference::token_logprob_backward(hidden, head, targets, scale, log_sum_exp, d_log_probs, d_hidden, d_head);
+  } else if (cpu::packed_logprob_takes(hidden)) {
+    cpu::packed_logprob_backward(hidden, head, targets, scale, log_sum_exp, d_log_probs, d_hidden, d_head);
+  } else {
+    cpu::tiled_logprob_backward(hidden, head, targets, scale, log_sum_exp, d_log_probs, d_hidden, d_head);
+  }
 }
 
 void logits_forward(const at::Tensor& hidden, const at::Tensor& head, double scale, at::Tensor& logits) {
@@ -52,7 +66,11 @@ void logits_forward(const at::Tensor& hidden, const at::Tensor& head, double sca
   check_operands(kName, hidden, head);
   check_typed(kName, "logits", logits, {hidden.size(0), head.size(0)}, at::kFloat);
   if (logits.numel() == 0) return;
-  reference::logits_forward(hidden, head, scale, logits);
+  if (instruction_set() == InstructionSet::reference) {
+    reference::logits_forward(hidden, head, scale, logits);
+  } else {
+    cpu::logits_forward(hidden, head, scale, logits);
+  }
 }
 
 }  // namespace luthier

@@ -15,6 +15,15 @@ std::optional<int32_t> named(int id) {
   return id;
 }
 
+/// The library's message, in which a damaged file's own bytes may stand.
+std::string printable(std::string_view message) {
+  std::string text(message);
+  for (char& character : text) {
+    if (character < ' ' || character > '~') character = '?';
+  }
+  return text;
+}
+
 }  // namespace
 
 struct SentencePieceModel::Implementation {
@@ -35,11 +44,11 @@ SentencePieceModel SentencePieceModel::load(std::string_view bytes, const std::s
   implementation->name = name;
   try {
     const auto status = implementation->processor.LoadFromSerializedProto(bytes);
-    if (!status.ok()) fail_input(name, ": not a sentencepiece model: ", status.message());
+    if (!status.ok()) fail_input(name, ": not a sentencepiece model: ", printable(status.message()));
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
-    fail_input(name, ": not a sentencepiece model: ", error.what());
+    fail_input(name, ": not a sentencepiece model: ", printable(error.what()));
   }
   if (implementation->processor.GetPieceSize() <= 0) fail_input(name, ": the sentencepiece model holds no pieces");
   return SentencePieceModel(std::move(implementation));
@@ -48,7 +57,7 @@ SentencePieceModel SentencePieceModel::load(std::string_view bytes, const std::s
 std::vector<int32_t> SentencePieceModel::encode(std::string_view text) const {
   std::vector<int> ids;
   const auto status = implementation_->processor.Encode(text, &ids);
-  if (!status.ok()) fail_input(implementation_->name, ": the text cannot be encoded: ", status.message());
+  if (!status.ok()) fail_input(implementation_->name, ": the text cannot be encoded: ", printable(status.message()));
   return {ids.begin(), ids.end()};
 }
 
@@ -56,7 +65,7 @@ std::string SentencePieceModel::decode(const std::vector<int32_t>& ids) const {
   for (int32_t id : ids) check_id(id);
   std::string text;
   const auto status = implementation_->processor.Decode(absl::Span<const int>(ids.data(), ids.size()), &text);
-  if (!status.ok()) fail_input(implementation_->name, ": the ids cannot be decoded: ", status.message());
+  if (!status.ok()) fail_input(implementation_->name, ": the ids cannot be decoded: ", printable(status.message()));
   return text;
 }
 

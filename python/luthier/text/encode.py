@@ -177,7 +177,8 @@ def _weighted(record: Record, chat: SegmentedChat, pieces: dict[tuple[str, bool]
         here = [(turn, weight) for turn, weight in turns if turn.start < stop and turn.end > start]
         if segment.token is not None:
             tokens.append(segment.token)
-            weights.append(here[0][1] if here else 0.0)
+            # A header's token may take the content's first whitespace with it; that makes it no part of the turn.
+            weights.append(next((weight for turn, weight in here if turn.start <= start), 0.0))
             ends.append(any(turn.end_of_turn == start for turn, _ in here))
             continue
         ids, offsets = pieces[segment.text, start == 0]

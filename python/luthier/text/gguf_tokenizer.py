@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from tokenizers import Tokenizer
-
 from luthier.errors import InputError
+from luthier.text.description import added_token
 
-__all__ = ["backend_from_gguf"]
+__all__ = ["description_from_gguf"]
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)
 
@@ -42,8 +40,8 @@ _PLAIN = frozenset({"default", "gpt-2", "gpt2", "olmo", "mpt", "phi-2"})
 _IGNORE_MERGES = frozenset({"llama-bpe", "tekken"})
 
 
-def backend_from_gguf(metadata: Mapping[str, Any], *, split_digits: bool | None = None) -> Tokenizer:
-    """The tokenizer that the keys `tokenizer.ggml.*` describe: model gpt2, byte-level BPE.
+def description_from_gguf(metadata: Mapping[str, Any], *, split_digits: bool | None = None) -> dict[str, Any]:
+    """The tokenizer.json that the keys `tokenizer.ggml.*` amount to: model gpt2, byte-level BPE.
 
     `tokenizer.ggml.pre` says how the model's own tokenizer cuts text. For smollm that is every digit by itself, which
     changes the whitespace before digits ("\\n\\n1"); Transformers leaves it out for GGUF files, and `split_digits`
@@ -67,12 +65,12 @@ def backend_from_gguf(metadata: Mapping[str, Any], *, split_digits: bool | None 
         raise InputError("GGUF: a token stands twice in tokenizer.ggml.tokens")
     pre = str(metadata.get("tokenizer.ggml.pre", "default"))
     pre = _SAME.get(pre, pre)
-    description = {
+    return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": [
-            _added(index, token, special=int(kind) == _CONTROL)
+            added_token(index, token, special=int(kind) == _CONTROL)
             for index, (token, kind) in enumerate(zip(tokens, types))
             if int(kind) in (_CONTROL, _USER_DEFINED) and token
         ],
@@ -93,10 +91,6 @@ def backend_from_gguf(metadata: Mapping[str, Any], *, split_digits: bool | None 
             "merges": merges,
         },
     }
-    try:
-        return Tokenizer.from_str(json.dumps(description))
-    except Exception as error:  # the library raises a bare Exception
-        raise InputError(f"GGUF: the tokenizer's vocabulary and merges do not fit together: {error}") from None
 
 
 def _pre_tokenizer(pre: str, split_digits: bool | None) -> dict[str, Any]:
@@ -134,15 +128,3 @@ def _merges(lines: list[str]) -> list[list[str]]:
             raise InputError(f"GGUF: tokenizer.ggml.merges[{index}] is {line!r}, not two tokens with a space between")
         merges.append(pair)
     return merges
-
-
-def _added(index: int, token: str, *, special: bool) -> dict[str, Any]:
-    return {
-        "id": index,
-        "content": token,
-        "single_word": False,
-        "lstrip": False,
-        "rstrip": False,
-        "normalized": False,
-        "special": special,
-    }

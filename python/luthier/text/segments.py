@@ -8,7 +8,7 @@ Transformers' apply_chat_template.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,13 +43,17 @@ class SegmentedChat:
 
 @dataclass(frozen=True)
 class _Rendered:
-    """What the template wrote, and the same with `marked` assistant contents, of equal length."""
+    """What the template wrote, and the same with `contents` as they were marked, of equal length.
+
+    `shadowed` says whether they are shadows or the contents themselves; `spans` are those of generation marks.
+    """
 
     text: str
     marked: str
     matches: list[ControlMatch]
     contents: list[str]
     spans: tuple[Span, ...]
+    shadowed: bool
 
 
 class Segmenter:
@@ -59,7 +63,7 @@ class Segmenter:
     added to them (`end_ids` of the object).
     """
 
-    def __init__(self, template: ChatTemplate, control: ControlTokens, end_ids: Set[int]) -> None:
+    def __init__(self, template: ChatTemplate, control: ControlTokens, end_ids: frozenset[int]) -> None:
         self.template = template
         self.control = control
         self.header = self._generation_header()
@@ -94,7 +98,7 @@ class Segmenter:
         if clean and (safe is None or [m.token.id for m in matches] == [m.token.id for m in safe.matches]):
             if safe is None and matches:
                 raise InputError("the chat template renders this chat only as it stands, so it cannot be guarded")
-            return _Rendered(plain.text, plain.text, matches, contents, plain.generation_spans)
+            return _Rendered(plain.text, plain.text, matches, contents, plain.generation_spans, False)
         if safe is None:
             raise InputError("the chat template changes the messages' text, so control tokens cannot be told from it")
         return safe
@@ -119,7 +123,7 @@ class Segmenter:
             return None
         text = shadows.lifted(marked.text)
         matches = self.control.find(marked.text, beside=text)
-        return _Rendered(text, marked.text, matches, shadows.texts, marked.generation_spans)
+        return _Rendered(text, marked.text, matches, shadows.texts, marked.generation_spans, True)
 
     def _raw(self, messages: Sequence[Message], contents: Sequence[str], add_generation_prompt: bool) -> Rendering:
         return self.template.render(
@@ -132,7 +136,7 @@ class Segmenter:
         contents = [rendered.contents[index] for index in assistants]
         if len(rendered.spans) == len(assistants) and assistants:
             return tuple(self._from_mark(rendered, index, span) for index, span in zip(assistants, rendered.spans))
-        if rendered.marked == rendered.text:
+        if not rendered.shadowed:
             # Without shadows only the order of all messages tells where each of them stands.
             everything = located(rendered.marked, rendered.contents)
             spans = None if everything is None else [everything[index] for index in assistants]
@@ -161,6 +165,7 @@ class Segmenter:
                     floor=turns[-1].end if turns else 0,
                     header=self.header,
                     end_ids=self.end_ids,
+                    shadowed=rendered.shadowed,
                 )
             )
         return tuple(turns)
@@ -170,7 +175,7 @@ class Segmenter:
         inside = [m for m in rendered.matches if start <= m.start < end and m.token.id in self.end_ids]
         if inside:
             return Turn(index, start, end, inside[-1].start)
-        match = end_after(rendered.marked, rendered.matches, end, self.end_ids)
+        match = end_after(rendered.marked, rendered.matches, end, self.end_ids, shadowed=rendered.shadowed)
         return Turn(index, start, end if match is None else match.end, None if match is None else match.start)
 
     def _generation_header(self) -> str:

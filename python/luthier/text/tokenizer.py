@@ -8,12 +8,18 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer as Backend
-
 from luthier.errors import InputError
-from luthier.text.control import AddedToken, ControlTokens
+from luthier.text.control import ControlTokens
+from luthier.text.description import (
+    backend_from,
+    control_texts,
+    read_added_tokens,
+    with_configured,
+    with_special,
+    without_first_prefix,
+)
 from luthier.text.files import read_tokenizer_files, token_text
-from luthier.text.gguf_tokenizer import backend_from_gguf
+from luthier.text.gguf_tokenizer import description_from_gguf
 from luthier.text.template import ChatTemplate
 
 __all__ = ["Piece", "Tokenizer"]
@@ -50,27 +56,25 @@ class Tokenizer:
         self.special_tokens = dict(special_tokens)
         self.chat_template = chat_template
         self.adds_bos = adds_bos
-        self._whole = _backend(self._description, source)
-        added = _added_tokens(self._whole, self.special_tokens.values())
+        # Text is encoded by backends that know which tokens are control tokens, and never match them.
+        control = control_texts(self._description, self.special_tokens.values(), source)
+        plain = with_special(self._description, control)
+        self._first = backend_from(plain, source)
+        later = without_first_prefix(plain)
+        self._later = self._first if later == plain else backend_from(later, source)
+        added = read_added_tokens(self._first, control)
         self.added_tokens = {token.text: token.id for token in added}
         self.control = ControlTokens(added)
         self.bos_id = self._id_of("bos_token")
         self.eos_id = self._id_of("eos_token")
         self.unk_id = self._id_of("unk_token")
         self.pad_id = self._id_of("pad_token")
-        self.vocabulary_size: int = self._whole.get_vocab_size(with_added_tokens=True)
+        self.vocabulary_size: int = self._first.get_vocab_size(with_added_tokens=True)
         ends = set(end_ids) | ({self.eos_id} if self.eos_id is not None else set())
         self.end_ids = frozenset(id for id in ends if 0 <= id < self.vocabulary_size)
-        # Text is encoded by a copy that knows which tokens are control tokens, and never matches them.
-        plain = _with_special(self._description, self.control)
-        self._first = _backend(plain, source)
-        self._first.encode_special_tokens = True
-        later = _without_first_prefix(plain)
-        self._later = self._first if later == plain else _backend(later, source)
-        self._later.encode_special_tokens = True
         # A model may need its own unknown token for characters outside its vocabulary; that one cannot be forged.
         unknown = (self._description.get("model") or {}).get("unk_token")
-        self._refused = self.control.ids - ({self._whole.token_to_id(unknown)} if isinstance(unknown, str) else set())
+        self._refused = self.control.ids - ({self._first.token_to_id(unknown)} if isinstance(unknown, str) else set())
 
     @classmethod
     def from_folder(cls, path: str | PathLike[str]) -> Tokenizer:
@@ -82,7 +86,7 @@ class Tokenizer:
         files = read_tokenizer_files(folder)
         special = {name: text for name in _NAMES if (text := token_text(files.config.get(name))) is not None}
         return cls(
-            _with_configured(files.description, files.config),
+            with_configured(files.description, files.config),
             special_tokens=special,
             chat_template=files.chat_template,
             end_ids=files.end_ids,
@@ -95,22 +99,22 @@ class Tokenizer:
     def from_gguf_metadata(cls, metadata: Mapping[str, Any], *, split_digits: bool | None = None) -> Tokenizer:
         """Builds the tokenizer that a GGUF file's `tokenizer.*` keys describe (byte-level BPE only).
 
-        `split_digits` False cuts digits as Transformers does for GGUF files (see backend_from_gguf); the default cuts
-        them as the model's own tokenizer does. Raises InputError where a key is missing or not supported.
+        `split_digits` False cuts digits as Transformers does for GGUF files (see description_from_gguf); the default
+        cuts them as the model's own tokenizer does. Raises InputError where a key is missing or not supported.
         """
-        backend = backend_from_gguf(metadata, split_digits=split_digits)
-        size = backend.get_vocab_size(with_added_tokens=True)
+        description = description_from_gguf(metadata, split_digits=split_digits)
+        tokens = metadata["tokenizer.ggml.tokens"]
         special: dict[str, str] = {}
         for name, key in _GGUF_NAMES.items():
             id = metadata.get(f"tokenizer.ggml.{key}_token_id")
             if id is None:
                 continue
-            if not 0 <= int(id) < size:
-                raise InputError(f"GGUF: tokenizer.ggml.{key}_token_id is {id}, but there are {size} tokens")
-            special[name] = str(backend.id_to_token(int(id)))
+            if not 0 <= int(id) < len(tokens):
+                raise InputError(f"GGUF: tokenizer.ggml.{key}_token_id is {id}, but there are {len(tokens)} tokens")
+            special[name] = str(tokens[int(id)])
         template = metadata.get("tokenizer.chat_template")
         return cls(
-            json.loads(backend.to_str()),
+            description,
             special_tokens=special,
             chat_template=None if template is None else str(template),
             end_ids=[int(metadata[key]) for key in _GGUF_ENDS if metadata.get(key) is not None],
@@ -129,17 +133,17 @@ class Tokenizer:
         """
         backend = self._first if first else self._later
         encodings = backend.encode_batch(list(texts), add_special_tokens=False)
-        return [self._guarded((encoding.ids, encoding.offsets), backend) for encoding in encodings]
+        return [self._guarded((encoding.ids, encoding.offsets)) for encoding in encodings]
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         """The text of the ids. `skip_special` leaves out the control tokens."""
         if skip_special:
             ids = [id for id in ids if id not in self.control.ids]
-        return str(self._whole.decode(list(ids), skip_special_tokens=False))
+        return str(self._first.decode(list(ids), skip_special_tokens=False))
 
     def token(self, id: int) -> str:
         """The token as the vocabulary spells it. Raises InputError where there is no such id."""
-        text = self._whole.id_to_token(id) if 0 <= id < 2**32 else None
+        text = self._first.id_to_token(id) if 0 <= id < 2**32 else None
         if text is None:
             raise InputError(f"there is no token {id}; the vocabulary has {self.vocabulary_size:,}")
         return str(text)
@@ -169,9 +173,9 @@ class Tokenizer:
 
     def _id_of(self, name: str) -> int | None:
         text = self.special_tokens.get(name)
-        return None if text is None else self._whole.token_to_id(text)
+        return None if text is None else self._first.token_to_id(text)
 
-    def _guarded(self, piece: Piece, backend: Backend) -> Piece:
+    def _guarded(self, piece: Piece) -> Piece:
         """The piece without control tokens, should the vocabulary spell one as an ordinary word."""
         if self._refused.isdisjoint(piece[0]):
             return piece
@@ -180,84 +184,18 @@ class Tokenizer:
         for id, offset in zip(*piece):
             parts = [id]
             if id in self._refused:
-                spelled = (backend.encode(part, add_special_tokens=False).ids for part in self.token(id))
+                spelled = (self._character(character) for character in self.token(id))
                 parts = [part for one in spelled for part in one if part not in self._refused]
             ids += parts
             offsets += [offset] * len(parts)
         return ids, offsets
 
-
-def _backend(description: Mapping[str, Any], source: str) -> Backend:
-    try:
-        backend = Backend.from_str(json.dumps(description))
-    except Exception as error:  # the library raises a bare Exception
-        raise InputError(f"{source}: not a tokenizer that can be read: {error}") from None
-    backend.no_truncation()
-    backend.no_padding()
-    return backend
-
-
-def _added_tokens(backend: Backend, named: Iterable[str]) -> list[AddedToken]:
-    """The added tokens, with those that are special or that the configuration names as control tokens."""
-    control = set(named)
-    return [
-        AddedToken(
-            id,
-            token.content,
-            control=token.special or token.content in control,
-            lstrip=token.lstrip,
-            rstrip=token.rstrip,
-            single_word=token.single_word,
-        )
-        for id, token in sorted(backend.get_added_tokens_decoder().items())
-    ]
-
-
-def _with_configured(description: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """The description with the added tokens that only tokenizer_config.json lists, by their ids."""
-    listed = config.get("added_tokens_decoder")
-    if not isinstance(listed, Mapping):
-        return description
-    present = {token.get("id") for token in description.get("added_tokens") or []}
-    missing = [
-        {
-            "id": int(id),
-            "content": str(token["content"]),
-            **{key: bool(token.get(key)) for key in ("single_word", "lstrip", "rstrip", "normalized", "special")},
-        }
-        for id, token in listed.items()
-        if str(id).isdigit() and isinstance(token, Mapping) and "content" in token and int(id) not in present
-    ]
-    if not missing:
-        return description
-    merged = [*(description.get("added_tokens") or []), *missing]
-    return description | {"added_tokens": sorted(merged, key=lambda token: int(token["id"]))}
-
-
-def _with_special(description: dict[str, Any], control: ControlTokens) -> dict[str, Any]:
-    """The description with every control token marked special, so that the backend leaves it unmatched in text."""
-    added = [
-        token | {"special": token.get("content") in control.by_text} for token in description.get("added_tokens") or []
-    ]
-    return description | {"added_tokens": added}
-
-
-def _without_first_prefix(description: Any) -> Any:
-    """The description for text that does not start the row: only the first word of a row gets the space mark."""
-    if isinstance(description, dict):
-        return {
-            key: (
-                "never"
-                if key == "prepend_scheme" and value == "first"
-                else value
-                if key in ("vocab", "merges")
-                else _without_first_prefix(value)
-            )
-            for key, value in description.items()
-        }
-    if isinstance(description, list):
-        return [_without_first_prefix(value) for value in description]
-    return description
+    def _character(self, character: str) -> list[int]:
+        """The ids of one character of a vocabulary entry."""
+        id = self._first.token_to_id(character)
+        if id is not None:
+            return [id]
+        return list(self._later.encode(character, add_special_tokens=False).ids)
 
 
 def _configuration(special_tokens: Mapping[str, str], adds_bos: bool) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from luthier.text.control import ControlMatch
@@ -77,12 +77,19 @@ def with_edges(
     return widened
 
 
-def end_after(rendered: str, matches: Sequence[ControlMatch], end: int, end_ids: Set[int]) -> ControlMatch | None:
-    """The end-of-turn token that follows the character `end`: the next control token, with only whitespace between."""
+def end_after(
+    rendered: str, matches: Sequence[ControlMatch], end: int, end_ids: frozenset[int], *, shadowed: bool
+) -> ControlMatch | None:
+    """The end-of-turn token that follows the character `end`: the next control token, if it is one of `end_ids`.
+
+    Between the two may stand what the template wrote, which can be told where the contents are shadows (`shadowed`);
+    otherwise whitespace only.
+    """
     for match in matches:
         if match.end > end and match.start >= end - _stripped(match):
             between = rendered[end : max(match.start, end)]
-            return match if match.token.id in end_ids and not between.strip() else None
+            foreign = _PRIVATE.search(between) if shadowed else between.strip()
+            return match if match.token.id in end_ids and not foreign else None
     return None
 
 
@@ -94,7 +101,8 @@ def turn_from(
     *,
     floor: int,
     header: str,
-    end_ids: Set[int],
+    end_ids: frozenset[int],
+    shadowed: bool,
 ) -> Turn:
     """The turn around a content's span. `floor` is where the turn before it ends.
 
@@ -106,7 +114,7 @@ def turn_from(
         position = rendered.rfind(header, floor, start)
         if position >= 0:
             start = position + len(header)
-    match = end_after(rendered, matches, end, end_ids)
+    match = end_after(rendered, matches, end, end_ids, shadowed=shadowed)
     if match is None:
         return Turn(message, start, end, None)
     return Turn(message, start, match.start + len(match.token.text) + _leading(rendered, match), match.start)

@@ -186,12 +186,12 @@ def allowed_values(key: str) -> str:
             annotation = part
     if get_origin(annotation) is Literal:
         return "one of " + ", ".join(str(value) for value in get_args(annotation))
-    kind = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(annotation, "")
+    kinds: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     words = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
     limits = [
         f"{word} {getattr(bound, name):g}" for name, word in words.items() for bound in bounds if hasattr(bound, name)
     ]
-    return " ".join([kind or "a list of module names, or all-linear", *limits])
+    return " ".join([kinds.get(annotation, "a list of module names, or all-linear"), *limits])
 
 
 def compose(values: Mapping[str, Any]) -> FitSettings:

@@ -332,9 +332,7 @@ def test_csv_accepts_a_byte_order_mark_and_refuses_a_column_twice(tmp_path: Path
 
 @given(st.lists(st.tuples(st.text(min_size=1), st.text(min_size=1)), min_size=1, max_size=8))
 def test_csv_cells_come_back_as_they_were_written(cells: list[tuple[str, str]]) -> None:
-    usable = [
-        pair for pair in cells if all(cell.strip() and "\0" not in cell and cell.isprintable() for cell in pair)
-    ]
+    usable = [pair for pair in cells if all(cell.strip() and "\0" not in cell and cell.isprintable() for cell in pair)]
     if not usable:
         return
     out = io.StringIO()

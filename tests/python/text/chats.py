@@ -126,9 +126,7 @@ FAMILIES = (CHATML, HEADERS, TURNS, BRACKETS, STRIPPED, THINKING, WORDS, MARKED)
 @cache
 def description(family: Family) -> str:
     """A tokenizer.json for the family: byte-level BPE, or BPE over words with a space mark and byte fallback."""
-    added = [
-        AddedToken(text, special=True, normalized=False, rstrip=text in family.rstrip) for text in family.control
-    ]
+    added = [AddedToken(text, special=True, normalized=False, rstrip=text in family.rstrip) for text in family.control]
     if family.style == "bytes":
         backend = Backend(models.BPE())
         backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -152,8 +150,9 @@ def description(family: Family) -> str:
     return json.dumps(described)
 
 
+@cache
 def tokenizer(family: Family) -> Tokenizer:
-    """The family's tokenizer with its template."""
+    """The family's tokenizer with its template, one for all tests."""
     special = {"eos_token": family.eos} | ({} if family.bos is None else {"bos_token": family.bos})
     return Tokenizer(json.loads(description(family)), special_tokens=special, chat_template=family.template)
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chats import CHATML, FAMILIES, HEADERS, MARKED, STRIPPED, THINKING, Family, as_dicts, record, reference, tokenizer
+from chats import (
+    CHATML,
+    FAMILIES,
+    HEADERS,
+    MARKED,
+    STRIPPED,
+    THINKING,
+    Family,
+    as_dicts,
+    description,
+    record,
+    reference,
+    tokenizer,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from luthier.errors import InputError
@@ -66,7 +80,7 @@ def test_prompts_have_the_ids_of_transformers(family: Family, references: dict[s
 WORDS = ("a", "b ", " c", "\n", "  ", "1", "é", "日", "<", "|", ">", "im_", "end", "</", "think", ".", "[", "/", "\t")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=8).map("".join), min_size=2, max_size=6))
 def test_any_clean_chat_has_the_ids_of_transformers(references: dict[str, Any], contents: list[str]) -> None:
     contents = [content if content.strip() else content + "x" for content in contents]
@@ -74,11 +88,8 @@ def test_any_clean_chat_has_the_ids_of_transformers(references: dict[str, Any], 
     for family in FAMILIES:
         if any(spelling in content for spelling in family.control for content in contents):
             continue
-        transformers = references[family.name]
-        ids = expected(transformers, row)
         encoded = ChatEncoder(tokenizer(family)).encode_row(row)
-        if ids.count(transformers.eos_token_id) == encoded.tokens.count(transformers.eos_token_id):
-            assert encoded.tokens == ids, family.name
+        assert encoded.tokens == expected(references[family.name], row), family.name
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
@@ -153,6 +164,18 @@ def test_whitespace_that_the_template_keeps_is_supervised(content: str) -> None:
     assert supervised_text(encoded, tokens) == content.strip() + "<|eot_id|>"
 
 
+def test_a_header_that_takes_the_content_s_whitespace_is_not_supervised() -> None:
+    tokens = tokenizer(STRIPPED)
+    encoded = ChatEncoder(tokens).encode_row(record("q", "\n answer"))
+    assert supervised_text(encoded, tokens) == "answer<|end|>"
+
+
+def test_an_answer_that_is_all_thought_ends_with_its_turn() -> None:
+    tokens = tokenizer(THINKING)
+    encoded = ChatEncoder(tokens).encode_row(record("q", "all</think>"))
+    assert supervised_text(encoded, tokens) == "<think>\nall\n</think>\n\n<|im_end|>"
+
+
 def test_thoughts_written_by_the_assistant_are_supervised_where_the_template_keeps_them() -> None:
     tokens = tokenizer(THINKING)
     row = record("a", "<think>\nhm\n</think>\n\nfirst", "b", "<think>\nso\n</think>\n\nsecond")
@@ -189,8 +212,7 @@ def test_the_start_of_the_next_turn_is_no_end_of_turn() -> None:
 
 
 def test_without_a_template_a_row_is_its_text_and_the_end_token() -> None:
-    tokens = tokenizer(CHATML)
-    tokens.chat_template = None
+    tokens = Tokenizer(json.loads(description(CHATML)), special_tokens={"eos_token": "<|im_end|>"})
     encoder = ChatEncoder(tokens)
     row = record("2 + 2 =", " 4", system="be brief")
     encoded = encoder.encode_row(row)
@@ -214,9 +236,7 @@ def test_a_template_that_drops_the_answer_is_reported_with_the_row() -> None:
 
 
 def test_a_template_that_rewrites_text_still_finds_the_turns() -> None:
-    template = (
-        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | upper }}<|im_end|>\n{% endfor %}"
-    )
+    template = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | upper }}<|im_end|>\n{% endfor %}"
     tokens = tokenizer(CHATML)
     with pytest.raises(InputError, match=r"rows.jsonl:1: "):
         ChatEncoder(tokens, template).encode_row(record("a", "b"))

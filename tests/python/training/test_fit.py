@@ -173,12 +173,22 @@ def test_a_row_longer_than_micro_tokens_still_runs(case: FitCase) -> None:
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-4)
 
 
-def test_a_loss_that_is_not_finite_names_the_row_and_saves_nothing(case: FitCase) -> None:
+@pytest.mark.parametrize(
+    ("alpha", "words"), [(1e4, r"train\.jsonl:\d+: .*not finite"), (1e30, r"is not finite after step")]
+)
+def test_what_is_not_finite_stops_the_run_and_is_not_saved(case: FitCase, alpha: float, words: str) -> None:
+    import torch
     from luthier.errors import LuthierError
+    from luthier.training.checkpoint import Checkpoints
 
-    with pytest.raises(LuthierError, match=r"not finite"):
-        case.fit(learning_rate=1.0, clip=0, alpha=1e30, schedule="constant", warmup=0, save_every=1, dtype="float32")
-    record = json.loads((case.folder / "run" / "run.json").read_text())
+    wild = {"learning_rate": 1.0, "clip": 0, "schedule": "constant", "warmup": 0, "valid": None}
+    with pytest.raises(LuthierError, match=words):
+        case.fit(alpha=alpha, epochs=10, save_every=1 if alpha < 1e9 else 100, **wild)
+    out = case.folder / "run"
+    record = json.loads((out / "run.json").read_text())
     assert record["status"] == "failed"
     assert "not finite" in record["error"]
-    assert not (case.folder / "run" / "adapter").exists()
+    assert not (out / "adapter").exists()
+    checkpoints = Checkpoints(out / "checkpoints")
+    for step in checkpoints.steps():
+        assert all(bool(torch.isfinite(tensor).all()) for tensor in checkpoints.load_tensors(step).values())

@@ -19,7 +19,8 @@ def test_defaults_are_those_of_the_contract() -> None:
     expected = {
         "adapter": "lora", "rank": 16, "alpha": 32.0, "targets": ["all-linear"], "epochs": 1.0,
         "batch_size": 16, "learning_rate": 5e-4, "schedule": "cosine", "warmup": 0.03, "weight_decay": 0.0,
-        "clip": 1.0, "max_length": 1024, "dtype": "bfloat16", "seed": 0, "order": "shuffled", "rslora": False, "steps": None, "skip_bad": False,
+        "clip": 1.0, "max_length": 1024, "dtype": "bfloat16", "seed": 0, "order": "shuffled",
+        "rslora": False, "steps": None, "skip_bad": False,
     }  # fmt: skip
     assert {key: flat[key] for key in expected} == expected
 

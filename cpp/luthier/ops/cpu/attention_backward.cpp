@@ -28,6 +28,7 @@ struct BackwardScratch {
   BackwardScratch(Arena& arena, const BackwardShape& shape)
       : limits{arena.take<int32_t>(shape.columns), arena.take<int32_t>(shape.columns)},
         rows(arena.take<Operand>(shape.columns * shape.size)),
+        out(arena.take<Operand>(shape.columns * shape.size)),
         queries(arena.take<Operand>(shape.columns * shape.size + 64)),
         query_pairs(arena.take<Operand>(shape.columns * shape.size)),
         d_out(arena.take<Operand>(shape.columns * shape.size + 64)),
@@ -48,7 +49,7 @@ struct BackwardScratch {
         d_v(arena.take<float>(shape.keys * shape.size)) {}
 
   RowLimits limits;
-  Operand *rows, *queries, *query_pairs, *d_out, *d_out_pairs, *keys, *values, *keys_transposed;
+  Operand *rows, *out, *queries, *query_pairs, *d_out, *d_out_pairs, *keys, *values, *keys_transposed;
   float *scores, *d_p;
   Operand *p, *d_s, *d_s_pairs;
   float *d_q, *log_sum_exp, *delta, *scale, *d_k, *d_v;
@@ -132,15 +133,11 @@ class Backward {
     kernels_.pair_rows(s.rows, columns, size, s.d_out_pairs);
     // Rows of the block without a query: a probability of zero.
     std::fill_n(s.log_sum_exp, columns, 1e30f);
-    std::fill_n(s.delta, columns, 0.0f);
     each_row(blocks_, block, shape_, key_head, [&](int64_t row, int64_t query, int64_t head) {
-      const Storage* out = out_.data + query * out_.stride + head * size;
-      const Operand* gradient = s.rows + row * size;
-      float sum = 0;
-      for (int64_t i = 0; i < size; ++i) sum += static_cast<float>(out[i]) * static_cast<float>(gradient[i]);
-      s.delta[row] = sum;
       s.log_sum_exp[row] = log_sum_exp_[query * plan_.shape.heads + head] * kLog2E;
     });
+    gather_rows(blocks_, block, shape_, key_head, out_, s.out);
+    kernels_.dot_rows(s.rows, s.out, columns, size, s.delta);
     std::fill_n(s.d_q, size * columns, 0.0f);
     each_key_tile(plan_, blocks_, block, shape_, s.limits, kMostKeys,
                   [&](const KeyTile& tile) { tile_backward(unit, tile, key_head, s); });
@@ -196,18 +193,24 @@ class Backward {
         std::copy_n(d_k, count * size, partial(0, key_head, piece.partial));
         std::copy_n(d_v, count * size, partial(1, key_head, piece.partial));
       } else {
-        for (int64_t i = 0; i < count; ++i) write_sums(piece.begin + i, key_head, d_k + i * size, d_v + i * size);
+        write_sums(piece.begin, piece.end, key_head, d_k, d_v);
       }
     }
   }
 
-  void write_sums(int64_t key, int64_t key_head, const float* d_k, const float* d_v) const {
-    const int64_t size = shape_.size;
-    const auto scale = static_cast<float>(plan_.shape.scale);
-    Storage* d_k_row = d_k_.data + key * d_k_.stride + key_head * size;
-    Storage* d_v_row = d_v_.data + key * d_v_.stride + key_head * size;
-    for (int64_t i = 0; i < size; ++i) d_k_row[i] = static_cast<Storage>(d_k[i] * scale);
-    copy_row(d_v, size, d_v_row);
+  /// Rounds sums [end - begin, size] into the gradients of keys [begin, end).
+  void write_sums(int32_t begin, int32_t end, int64_t key_head, const float* d_k, const float* d_v) const {
+    for (int32_t key = begin; key < end; ++key, d_k += shape_.size, d_v += shape_.size) {
+      write_row(d_k, static_cast<float>(plan_.shape.scale), d_k_.data + key * d_k_.stride + key_head * shape_.size);
+      write_row(d_v, 1, d_v_.data + key * d_v_.stride + key_head * shape_.size);
+    }
+  }
+
+  void write_row(const float* sums, float factor, Storage* row) const {
+    if constexpr (std::is_same_v<Storage, Operand>)
+      kernels_.round(sums, shape_.size, factor, row);
+    else
+      for (int64_t i = 0; i < shape_.size; ++i) row[i] = static_cast<Storage>(sums[i] * factor);
   }
 
   /// Adds what the units have kept, in their order.
@@ -227,8 +230,7 @@ class Backward {
             d_v[j] += more_v[j];
           }
         }
-        for (int32_t key = keys.begin; key < keys.end; ++key)
-          write_sums(key, key_head, d_k + (key - keys.begin) * size, d_v + (key - keys.begin) * size);
+        write_sums(keys.begin, keys.end, key_head, d_k, d_v);
       }
     });
   }

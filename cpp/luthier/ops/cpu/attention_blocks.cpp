@@ -26,33 +26,43 @@ class BlockMaker {
   void add(const QueryTile& tile, int32_t begin, int32_t end) {
     const int32_t rows = (end - begin) * group_;
     std::vector<QueryBlock>& blocks = result_.blocks;
-    const bool joins = !blocks.empty() && tile.range_begin < tile.range_end &&
-                       blocks.back().range_begin == tile.range_begin && blocks.back().range_end == tile.range_end &&
-                       even(blocks.back().rows) + rows <= most_rows_;
-    if (!joins) {
+    std::vector<BlockMember>& members = result_.members;
+    const bool alike = !blocks.empty() && blocks.back().range_begin == tile.range_begin &&
+                       blocks.back().range_end == tile.range_end && even(blocks.back().rows) + rows <= most_rows_;
+    // The window may have cut the segment's first rows from one tile and not from the one before it.
+    const bool goes_on = alike &&
+                         members.back().own.begin - members.back().own.position == tile.own.begin - tile.own.position &&
+                         members.back().own.end > tile.own.begin && tile.own.end > members.back().own.end;
+    if (!alike || (!goes_on && tile.range_begin == tile.range_end)) {
       QueryBlock block;
       block.range_begin = tile.range_begin;
       block.range_end = tile.range_end;
-      block.member_begin = block.member_end = static_cast<int32_t>(result_.members.size());
+      block.member_begin = block.member_end = static_cast<int32_t>(members.size());
       blocks.push_back(block);
     }
     QueryBlock& block = blocks.back();
-    BlockMember member;
-    member.query_begin = begin;
-    member.query_end = end;
-    member.row_begin = even(block.rows);
-    member.row_end = member.row_begin + rows;
-    member.own = tile.own;
-    member.own.end = plan_.limits[static_cast<size_t>(end) - 1];
-    result_.members.push_back(member);
-    ++block.member_end;
-    block.rows = member.row_end;
-    int64_t keys = member.own.end - member.own.begin;
+    const int32_t own_end = plan_.limits[static_cast<size_t>(end) - 1];
+    if (goes_on) {
+      members.back().query_end = end;
+      members.back().row_end += rows;
+      members.back().own.end = own_end;
+    } else {
+      BlockMember member;
+      member.query_begin = begin;
+      member.query_end = end;
+      member.row_begin = even(block.rows);
+      member.row_end = member.row_begin + rows;
+      member.own = tile.own;
+      member.own.end = own_end;
+      members.push_back(member);
+      ++block.member_end;
+    }
+    block.rows = members.back().row_end;
+    block.cost += static_cast<double>(rows) * (own_end - tile.own.begin);
     for (int32_t r = block.range_begin; r < block.range_end; ++r) {
       const KeyRange& range = plan_.ranges[static_cast<size_t>(r)];
-      keys += range.end - range.begin;
+      block.cost += static_cast<double>(rows) * (range.end - range.begin);
     }
-    block.cost += static_cast<double>(rows) * static_cast<double>(keys);
     result_.most_rows = std::max(result_.most_rows, block.rows);
   }
 

@@ -29,7 +29,8 @@ struct Blocks {
   int32_t most_rows = 0;  // of any block
 };
 
-/// Cuts tiles with more than `most_rows` rows and joins neighbours with the same ancestors up to that many.
+/// Cuts tiles with more than `most_rows` rows, and joins neighbours of one segment, and of several segments with the
+/// same ancestors, up to that many.
 Blocks make_blocks(const AttentionPlan& plan, int32_t most_rows);
 
 /// Keys [begin, end), which a unit accumulates from row `offset` of its buffer.

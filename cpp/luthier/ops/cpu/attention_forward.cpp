@@ -11,7 +11,7 @@
 namespace luthier::cpu {
 namespace {
 
-constexpr int32_t kMostRows = 192, kMostKeys = 64;
+constexpr int32_t kMostRows = 384, kMostKeys = 64;
 constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
 
 /// One thread's memory: a block's queries, one tile of scores, and the transposed output.

@@ -56,6 +56,10 @@ struct AttentionKernels {
                    const float* log_sum_exp, const float* delta, Operand* p, Operand* d_s, Operand* d_s_pairs);
   /// x [rows, columns], rows `stride` apart, times factor[c].
   void (*scale_columns)(float* x, int64_t rows, int64_t columns, int64_t stride, const float* factor);
+  /// target[r] = the dot product of row r of a and row r of b, both [rows, columns] without gaps.
+  void (*dot_rows)(const Operand* a, const Operand* b, int64_t rows, int64_t columns, float* target);
+  /// target = source times factor, rounded.
+  void (*round)(const float* source, int64_t count, float factor, Operand* target);
   /// scores = cap tanh(scale scores / cap), in place.
   void (*cap)(const ScoreTile& tile, float* scores, float scale, float cap);
 };

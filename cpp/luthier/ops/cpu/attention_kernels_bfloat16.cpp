@@ -104,34 +104,34 @@ LUTHIER_TARGET void transpose_to_pairs(const BFloat16* source, int64_t rows, int
   }
 }
 
+/// The permutation 0, 2, 4, ... of two times 32 words, or 1, 3, 5, ... when `first` is 1.
+LUTHIER_INLINE __m512i every_second(int16_t first) {
+  alignas(64) int16_t order[32];
+  for (int16_t i = 0; i < 32; ++i) order[i] = static_cast<int16_t>(2 * i + first);
+  return _mm512_load_si512(order);
+}
+
 LUTHIER_TARGET void transpose(const BFloat16* source, int64_t rows, int64_t columns, int64_t source_stride,
                               BFloat16* target, int64_t stride) {
   const int64_t words = columns / 2;
+  const __m512i even = every_second(0), odd = every_second(1);
   for (int64_t row = 0; row < rows; row += 2 * kLanes) {
-    // The second half is stored only where the target has room for it: up to a multiple of 16 rows.
-    const bool wide = rows - row > kLanes;
+    // The target has room up to a multiple of 16 rows.
+    const __mmask32 stored = rows - row > kLanes ? 0xffffffffu : 0xffffu;
     for (int64_t word = 0; word < words; word += kLanes) {
       __m512i a[16], b[16];
       const __mmask16 lanes = first_lanes(words - word);
-      load_16(source + row * source_stride + 2 * word, 2 * source_stride, rows - row, lanes, a);
-      load_16(source + (row + (wide ? kLanes : 0)) * source_stride + 2 * word, 2 * source_stride,
-              wide ? rows - row - kLanes : 0, lanes, b);
+      const BFloat16* first = source + row * source_stride + 2 * word;
+      load_16(first, 2 * source_stride, rows - row, lanes, a);
+      load_16(first + kLanes * source_stride, 2 * source_stride, rows - row - kLanes, lanes, b);
       transpose_16(a);
       transpose_16(b);
       const int64_t count = std::min(kLanes, words - word);
-      const __m512i low = _mm512_set1_epi32(0xffff);
       for (int64_t i = 0; i < count; ++i) {
-        // Words hold columns 2i and 2i + 1 of a row: split them, and narrow each half to 16 rows.
-        const __m256i even_a = _mm512_cvtepi32_epi16(_mm512_and_si512(a[i], low));
-        const __m256i odd_a = _mm512_cvtepi32_epi16(_mm512_srli_epi32(a[i], 16));
-        BFloat16* even = target + 2 * (word + i) * stride + row;
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(even), even_a);
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(even + stride), odd_a);
-        if (!wide) continue;
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(even + kLanes),
-                            _mm512_cvtepi32_epi16(_mm512_and_si512(b[i], low)));
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(even + stride + kLanes),
-                            _mm512_cvtepi32_epi16(_mm512_srli_epi32(b[i], 16)));
+        // A word holds columns 2i and 2i + 1 of a row.
+        BFloat16* to = target + 2 * (word + i) * stride + row;
+        _mm512_mask_storeu_epi16(to, stored, _mm512_permutex2var_epi16(a[i], even, b[i]));
+        _mm512_mask_storeu_epi16(to + stride, stored, _mm512_permutex2var_epi16(a[i], odd, b[i]));
       }
     }
   }
@@ -327,12 +327,35 @@ LUTHIER_TARGET void backward(const ScoreTile& tile, const float* scores, const f
   run(tile, scores, d_p, scale, inverse_cap, log_sum_exp, delta, p, d_s, d_s_pairs);
 }
 
+LUTHIER_TARGET void dot_rows(const BFloat16* a, const BFloat16* b, int64_t rows, int64_t columns, float* target) {
+  for (int64_t r = 0; r < rows; ++r) {
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t c = 0; c < columns; c += 2 * kLanes) {
+      const auto lanes =
+          static_cast<__mmask32>(columns - c >= 2 * kLanes ? 0xffffffffu : (uint32_t{1} << (columns - c)) - 1);
+      sum = _mm512_dpbf16_ps(sum, (__m512bh)_mm512_maskz_loadu_epi16(lanes, a + r * columns + c),
+                             (__m512bh)_mm512_maskz_loadu_epi16(lanes, b + r * columns + c));
+    }
+    target[r] = _mm512_reduce_add_ps(sum);
+  }
+}
+
+LUTHIER_TARGET void round(const float* source, int64_t count, float factor, BFloat16* target) {
+  const __m512 factors = _mm512_set1_ps(factor);
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const __mmask16 lanes = first_lanes(count - i);
+    const __m512 product = _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, source + i), factors);
+    _mm256_mask_storeu_epi16(target + i, lanes, (__m256i)_mm512_cvtneps_pbh(product));
+  }
+}
+
 }  // namespace
 
 const AttentionKernels<BFloat16>& bfloat16_kernels() {
   const AttentionKernels<float>& plain = float_kernels(InstructionSet::avx512);
   static const AttentionKernels<BFloat16> table{
-      transpose_to_pairs, transpose, pair_rows, transpose_from, softmax, backward, plain.scale_columns, plain.cap};
+      transpose_to_pairs, transpose,           pair_rows, transpose_from, softmax,
+      backward,           plain.scale_columns, dot_rows,  round,          plain.cap};
   return table;
 }
 

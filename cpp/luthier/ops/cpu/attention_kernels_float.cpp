@@ -115,6 +115,19 @@ LUTHIER_INLINE void scale_columns(float* x, int64_t rows, int64_t columns, int64
     for (int64_t c = 0; c < columns; ++c) x[r * stride + c] *= factor[c];
 }
 
+LUTHIER_INLINE void dot_rows(const float* a, const float* b, int64_t rows, int64_t columns, float* target) {
+  for (int64_t r = 0; r < rows; ++r) {
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t c = 0; c < columns; ++c) sum += a[r * columns + c] * b[r * columns + c];
+    target[r] = sum;
+  }
+}
+
+LUTHIER_INLINE void round(const float* source, int64_t count, float factor, float* target) {
+  for (int64_t i = 0; i < count; ++i) target[i] = source[i] * factor;
+}
+
 void cap_scores(const ScoreTile& tile, float* scores, float scale, float cap) {
   for (int64_t j = 0; j < tile.keys; ++j)
     for (int64_t c = 0; c < tile.columns; ++c) {
@@ -149,8 +162,14 @@ void cap_scores(const ScoreTile& tile, float* scores, float scale, float cap) {
     TARGET static void scale_columns(float* x, int64_t rows, int64_t columns, int64_t stride, const float* factor) {   \
       cpu::scale_columns(x, rows, columns, stride, factor);                                                            \
     }                                                                                                                  \
-    static constexpr AttentionKernels<float> table{transpose, transpose, pair_rows,     transpose_from,                \
-                                                   softmax,   backward,  scale_columns, cap_scores};                   \
+    TARGET static void dot_rows(const float* a, const float* b, int64_t rows, int64_t columns, float* target) {        \
+      cpu::dot_rows(a, b, rows, columns, target);                                                                      \
+    }                                                                                                                  \
+    TARGET static void round(const float* source, int64_t count, float factor, float* target) {                        \
+      cpu::round(source, count, factor, target);                                                                       \
+    }                                                                                                                  \
+    static constexpr AttentionKernels<float> table{transpose, transpose,     pair_rows, transpose_from, softmax,       \
+                                                   backward,  scale_columns, dot_rows,  round,          cap_scores};   \
   };
 
 #if defined(__x86_64__)

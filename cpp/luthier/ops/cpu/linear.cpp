@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "luthier/ops/cpu/arithmetic.h"
+#include "luthier/ops/cpu/few_rows.h"
 #include "luthier/ops/cpu/pack.h"
 #include "luthier/ops/cpu/scratch.h"
 #include "luthier/ops/cpu/types.h"
@@ -18,9 +19,11 @@ namespace {
 
 using at::BFloat16;
 
-constexpr int64_t kTile = 64;         // rows and columns of a tile of d_weight
-constexpr int64_t kRowBlock = 1024;   // rows of d_out and x that are packed at a time
-constexpr int64_t kRowMultiple = 64;  // they are padded to, so that few kernels are compiled
+constexpr int64_t kTile = 64;          // rows and columns of a tile of d_weight
+constexpr int64_t kGroup = 4 * kTile;  // columns of the wide operand of a narrow product that are packed at a time
+constexpr int64_t kNarrowRows = 512, kWideRows = 1024;  // of d_out and x that are packed at a time
+constexpr int64_t kRowMultiple = 64;                    // they are padded to, so that few kernels are compiled
+constexpr int64_t kPadding = 32;  // between rows of the turned operand, so that they do not share sets of the cache
 constexpr int64_t kBiasColumns = 64, kBiasRows = 256;
 
 int64_t divide_up(int64_t value, int64_t by) { return (value + by - 1) / by; }
@@ -35,38 +38,88 @@ LUTHIER_INLINE void add_scaled(const float* source, float scale, int64_t columns
   for (int64_t i = 0; i < columns; ++i) target[i] += source[i] * scale;
 }
 
-/// d_weight += d_out' x * scale for at most kRowBlock rows. Both operands are packed, d_out turned and x in pairs of
-/// rows; then each tile of d_weight is one call of brgemm.
-void backward_weight_block(const BFloat16* d_out, int64_t d_out_stride, const BFloat16* x, int64_t x_stride,
-                           int64_t rows, int64_t out_columns, int64_t in_columns, float scale, float* d_weight,
-                           int64_t d_weight_stride) {
-  const int64_t depth = divide_up(rows, kRowMultiple) * kRowMultiple;
-  const int64_t out_tiles = divide_up(out_columns, kTile), in_tiles = divide_up(in_columns, kTile);
-  BFloat16* packed_a = scratch<BFloat16>(Scratch::packed_a, out_tiles * kTile * depth);
-  BFloat16* packed_b = scratch<BFloat16>(Scratch::packed_b, in_tiles * kTile * depth);
-  at::parallel_for(0, out_tiles + in_tiles, 1, [&](int64_t begin, int64_t end) {
+/// A block of rows of an operand of the weight gradient.
+struct Operand {
+  const BFloat16* data;
+  int64_t stride, columns;
+  int64_t tiles() const { return divide_up(columns, kTile); }
+  int64_t width(int64_t first) const { return std::min(kTile, columns - first); }
+};
+
+/// target [left columns, right columns] += left' right * scale, or the transpose of that when `turned`.
+struct Product {
+  Operand left, right;
+  int64_t rows;
+  float scale;
+  float* target;
+  int64_t target_stride;
+  bool turned;
+
+  int64_t depth() const { return divide_up(rows, kRowMultiple) * kRowMultiple; }
+  int64_t left_stride() const { return depth() + kPadding; }
+
+  void pack_left(int64_t i, BFloat16* packed) const {
+    transpose(left.data + i, left.stride, rows, left.width(i), depth(), packed + i * left_stride(), left_stride());
+  }
+  void pack_right(int64_t j, int64_t width, BFloat16* packed) const {
+    pack_rows(right.data + j, right.stride, rows, width, depth(), packed, width);
+  }
+  /// The tile at (i, j), from the packed left operand and columns [j, j + kTile) of the right one, packed
+  /// `right_stride` to a pair of rows.
+  void add_tile(int64_t i, int64_t j, const BFloat16* packed_left, const BFloat16* packed_right,
+                int64_t right_stride) const {
+    alignas(64) float product[kTile * kTile], other[kTile * kTile];
+    const int64_t height = left.width(i), width = right.width(j);
+    at::native::cpublas::brgemm(height, width, depth(), left_stride(), right_stride, kTile, /*add_C=*/false,
+                                packed_left + i * left_stride(), packed_right, product);
+    if (turned) transpose(product, kTile, height, width, other, kTile);
+    const float* source = turned ? other : product;
+    float* tile = target + (turned ? j * target_stride + i : i * target_stride + j);
+    vectorized([&]() LUTHIER_INLINE_LAMBDA {
+      for (int64_t row = 0; row < (turned ? width : height); ++row) {
+        add_scaled(source + row * kTile, scale, turned ? height : width, tile + row * target_stride);
+      }
+    });
+  }
+};
+
+/// For a narrow left operand: it is packed once, and some tiles of the right one are packed where they are used.
+void add_narrow(const Product& product) {
+  BFloat16* packed_left = scratch<BFloat16>(Scratch::packed_a, kTile * product.left_stride());
+  product.pack_left(0, packed_left);
+  at::parallel_for(0, product.right.tiles(), 1, [&](int64_t begin, int64_t end) {
+    BFloat16* packed_right = scratch<BFloat16>(Scratch::packed_b, kGroup * product.depth());
+    const int64_t last = std::min(product.right.columns, end * kTile);
+    for (int64_t group = begin * kTile; group < last; group += kGroup) {
+      const int64_t width = std::min(kGroup, last - group);
+      product.pack_right(group, width, packed_right);
+      for (int64_t j = 0; j < width; j += kTile) {
+        product.add_tile(0, group + j, packed_left, packed_right + 2 * j, width);
+      }
+    }
+    at::native::cpublas::brgemm_release();
+  });
+}
+
+/// Both operands are packed, and then the tiles are shared out.
+void add_wide(const Product& product) {
+  const int64_t left_tiles = product.left.tiles(), right_tiles = product.right.tiles(), depth = product.depth();
+  BFloat16* packed_left = scratch<BFloat16>(Scratch::packed_a, left_tiles * kTile * product.left_stride());
+  BFloat16* packed_right = scratch<BFloat16>(Scratch::packed_b, right_tiles * kTile * depth);
+  at::parallel_for(0, left_tiles + right_tiles, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
-      if (task < out_tiles) {
-        const int64_t first = task * kTile, width = std::min(kTile, out_columns - first);
-        transpose(d_out + first, d_out_stride, rows, width, depth, packed_a + first * depth, depth);
+      const int64_t j = (task - left_tiles) * kTile;
+      if (j < 0) {
+        product.pack_left(task * kTile, packed_left);
       } else {
-        const int64_t first = (task - out_tiles) * kTile, width = std::min(kTile, in_columns - first);
-        pack_rows(x + first, x_stride, rows, width, depth, packed_b + first * depth, width);
+        product.pack_right(j, product.right.width(j), packed_right + j * depth);
       }
     }
   });
-  at::parallel_for(0, out_tiles * in_tiles, 1, [&](int64_t begin, int64_t end) {
-    alignas(64) float product[kTile * kTile];
+  at::parallel_for(0, left_tiles * right_tiles, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t out = task / in_tiles * kTile, in = task % in_tiles * kTile;
-      const int64_t height = std::min(kTile, out_columns - out), width = std::min(kTile, in_columns - in);
-      at::native::cpublas::brgemm(height, width, depth, depth, width, kTile, /*add_C=*/false, packed_a + out * depth,
-                                  packed_b + in * depth, product);
-      vectorized([&]() LUTHIER_INLINE_LAMBDA {
-        for (int64_t i = 0; i < height; ++i) {
-          add_scaled(product + i * kTile, scale, width, d_weight + (out + i) * d_weight_stride + in);
-        }
-      });
+      const int64_t i = task / right_tiles * kTile, j = task % right_tiles * kTile;
+      product.add_tile(i, j, packed_left, packed_right + j * depth, product.right.width(j));
     }
     at::native::cpublas::brgemm_release();
   });
@@ -85,7 +138,9 @@ LUTHIER_INLINE void add_columns(const T* source, int64_t stride, int64_t rows, i
 // oneDNN and MKL take strided rows as they are and reach the machine's roof for these products.
 void linear_forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& out,
                     bool accumulate) {
-  if (!has_bf16_products(x) || (bias.defined() && accumulate)) {
+  if (few_rows_takes(x)) {
+    few_rows_product(x, weight, /*scale=*/1, bias, accumulate, out);
+  } else if (!has_bf16_products(x) || (bias.defined() && accumulate)) {
     reference::linear_forward(x, weight, bias, out, accumulate);
   } else if (bias.defined()) {
     at::addmm_out(out, bias, x, weight.t());
@@ -115,11 +170,20 @@ void linear_backward_weight(const at::Tensor& d_out, const at::Tensor& x, double
     reference::linear_backward_weight(d_out, x, scale, d_weight);
     return;
   }
-  for (int64_t first = 0; first < x.size(0); first += kRowBlock) {
-    backward_weight_block(d_out.const_data_ptr<BFloat16>() + first * d_out.stride(0), d_out.stride(0),
-                          x.const_data_ptr<BFloat16>() + first * x.stride(0), x.stride(0),
-                          std::min(kRowBlock, x.size(0) - first), d_out.size(1), x.size(1), static_cast<float>(scale),
-                          d_weight.mutable_data_ptr<float>(), d_weight.stride(0));
+  const bool turned = x.size(1) < d_out.size(1);
+  const bool narrow = std::min(x.size(1), d_out.size(1)) <= kTile;
+  const int64_t block = narrow ? kNarrowRows : kWideRows;
+  for (int64_t first = 0; first < x.size(0); first += block) {
+    const Operand out{d_out.const_data_ptr<BFloat16>() + first * d_out.stride(0), d_out.stride(0), d_out.size(1)};
+    const Operand in{x.const_data_ptr<BFloat16>() + first * x.stride(0), x.stride(0), x.size(1)};
+    const Product product{turned ? in : out,
+                          turned ? out : in,
+                          std::min(block, x.size(0) - first),
+                          static_cast<float>(scale),
+                          d_weight.mutable_data_ptr<float>(),
+                          d_weight.stride(0),
+                          turned};
+    narrow ? add_narrow(product) : add_wide(product);
   }
 }
 

@@ -12,6 +12,9 @@ using c10::BFloat16;
 
 namespace {
 
+constexpr int64_t kLine = 64 / sizeof(BFloat16);
+constexpr int64_t kAhead = 12;  // rows
+
 const BFloat16 kZero(0, BFloat16::from_bits());
 
 #if defined(__SSE2__)
@@ -70,6 +73,10 @@ void interleave(const BFloat16* first, const BFloat16* second, int64_t columns, 
 void pack_rows(const BFloat16* in, int64_t in_stride, int64_t rows, int64_t columns, int64_t padded_rows, BFloat16* out,
                int64_t out_columns) {
   for (int64_t k = 0; k + 1 < rows; k += 2) {
+    // Short pieces of long rows are what the hardware does not foresee.
+    for (int64_t ahead = k + kAhead; ahead < std::min(rows, k + kAhead + 2); ++ahead) {
+      for (int64_t n = 0; n < columns; n += kLine) __builtin_prefetch(in + ahead * in_stride + n);
+    }
     interleave(in + k * in_stride, in + (k + 1) * in_stride, columns, out + k * out_columns);
   }
   if (rows % 2 == 1) {
@@ -128,6 +135,32 @@ void transpose(const BFloat16* in, int64_t in_stride, int64_t rows, int64_t colu
   }
   for (n = 0; n < columns && rows < padded_rows; ++n) {
     std::fill(out + n * out_stride + rows, out + n * out_stride + padded_rows, kZero);
+  }
+}
+
+void transpose(const float* in, int64_t in_stride, int64_t rows, int64_t columns, float* out, int64_t out_stride) {
+  int64_t n = 0;
+#if defined(__SSE2__)
+  for (; n + 4 <= columns; n += 4) {
+    int64_t k = 0;
+    for (; k + 4 <= rows; k += 4) {
+      const float* source = in + k * in_stride + n;
+      float* target = out + n * out_stride + k;
+      __m128 a = _mm_loadu_ps(source), b = _mm_loadu_ps(source + in_stride);
+      __m128 c = _mm_loadu_ps(source + 2 * in_stride), d = _mm_loadu_ps(source + 3 * in_stride);
+      _MM_TRANSPOSE4_PS(a, b, c, d);
+      _mm_storeu_ps(target, a);
+      _mm_storeu_ps(target + out_stride, b);
+      _mm_storeu_ps(target + 2 * out_stride, c);
+      _mm_storeu_ps(target + 3 * out_stride, d);
+    }
+    for (; k < rows; ++k) {
+      for (int64_t i = n; i < n + 4; ++i) out[i * out_stride + k] = in[k * in_stride + i];
+    }
+  }
+#endif
+  for (; n < columns; ++n) {
+    for (int64_t k = 0; k < rows; ++k) out[n * out_stride + k] = in[k * in_stride + n];
   }
 }
 

@@ -21,4 +21,7 @@ void pack_columns(const c10::BFloat16* in, int64_t in_stride, int64_t rows, int6
 void transpose(const c10::BFloat16* in, int64_t in_stride, int64_t rows, int64_t columns, int64_t padded_rows,
                c10::BFloat16* out, int64_t out_stride);
 
+/// out[n][k] = in[k][n], k < rows, n < columns.
+void transpose(const float* in, int64_t in_stride, int64_t rows, int64_t columns, float* out, int64_t out_stride);
+
 }  // namespace luthier::cpu
