@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-
 from luthier.export import write_merged_folder
 from luthier.models import Model, load
 from luthier.models.registry import find_known
