@@ -1,6 +1,7 @@
 #include "luthier/ops/attention.h"
 
 #include "luthier/base/error.h"
+#include "luthier/ops/cpu/attention.h"
 #include "luthier/ops/instruction_set.h"
 #include "luthier/ops/reference/attention.h"
 
@@ -34,6 +35,12 @@ void check_inputs(const AttentionPlan& plan, const at::Tensor& q, const at::Tens
   check_rows("v", v, plan.keys, plan.shape.key_heads, plan.shape.head_size, q);
 }
 
+/// Whether the tiled implementation takes these tensors; the reference takes all.
+bool is_tiled(const AttentionPlan& plan, const at::Tensor& q) {
+  return q.is_cpu() && q.scalar_type() != at::kDouble && plan.shape.scale > 0 &&
+         instruction_set() != InstructionSet::reference;
+}
+
 }  // namespace
 
 void attention_forward(const AttentionPlan& plan, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -41,7 +48,8 @@ void attention_forward(const AttentionPlan& plan, const at::Tensor& q, const at:
   check_inputs(plan, q, k, v);
   check_rows("out", out, plan.queries, plan.shape.heads, plan.shape.head_size, q);
   check_log_sum_exp(plan, log_sum_exp, q);
-  reference::attention_forward(plan, q, k, v, out, log_sum_exp);
+  const auto forward = is_tiled(plan, q) ? cpu::attention_forward : reference::attention_forward;
+  forward(plan, q, k, v, out, log_sum_exp);
 }
 
 void attention_backward(const AttentionPlan& plan, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -55,7 +63,8 @@ void attention_backward(const AttentionPlan& plan, const at::Tensor& q, const at
   check_rows("d_q", d_q, plan.queries, shape.heads, shape.head_size, q);
   check_rows("d_k", d_k, plan.keys, shape.key_heads, shape.head_size, q);
   check_rows("d_v", d_v, plan.keys, shape.key_heads, shape.head_size, q);
-  reference::attention_backward(plan, q, k, v, out, log_sum_exp, d_out, d_q, d_k, d_v);
+  const auto backward = is_tiled(plan, q) ? cpu::attention_backward : reference::attention_backward;
+  backward(plan, q, k, v, out, log_sum_exp, d_out, d_q, d_k, d_v);
 }
 
 }  // namespace luthier

