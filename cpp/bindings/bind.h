@@ -8,4 +8,22 @@ namespace luthier {
 /// Registers the one translation of C++ errors: InputError and Error of luthier.errors.
 void bind_errors(pybind11::module_& module);
 
+/// SafetensorsFile, Checkpoint, write_safetensors, GgufFile.
+void bind_formats(pybind11::module_& module);
+
+/// SentencePieceModel and PieceType.
+void bind_text(pybind11::module_& module);
+
+/// Dataset and Sampler.
+void bind_data(pybind11::module_& module);
+
+/// Decoder.
+void bind_model(pybind11::module_& module);
+
+/// Trainer and StepResult.
+void bind_train(pybind11::module_& module);
+
+/// generate, threads and the instruction set.
+void bind_generate(pybind11::module_& module);
+
 }  // namespace luthier

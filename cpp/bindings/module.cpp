@@ -6,4 +6,10 @@
 PYBIND11_MODULE(_core, module) {
   module.doc() = "The C++ core of Luthier. Use the package `luthier`; this module's names may change.";
   luthier::bind_errors(module);
+  luthier::bind_formats(module);
+  luthier::bind_text(module);
+  luthier::bind_data(module);
+  luthier::bind_model(module);
+  luthier::bind_train(module);
+  luthier::bind_generate(module);
 }

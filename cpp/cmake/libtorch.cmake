@@ -19,5 +19,8 @@ target_include_directories(libtorch SYSTEM INTERFACE ${torch_folder}/include
                                                      ${torch_folder}/include/torch/csrc/api/include)
 target_compile_definitions(libtorch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
 target_link_directories(libtorch INTERFACE ${torch_folder}/lib)
-target_link_libraries(libtorch INTERFACE torch_cpu c10)
+# at::parallel_for is a template over OpenMP: without -fopenmp it would run on one thread in silence. The threads are
+# those of torch's own OpenMP library, so that there is one pool in the process.
+target_compile_options(libtorch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+target_link_libraries(libtorch INTERFACE torch_cpu c10 ${torch_folder}/lib/libgomp.so.1)
 target_link_options(libtorch INTERFACE -Wl,-rpath,${torch_folder}/lib)

@@ -38,4 +38,8 @@ set(ABSL_ENABLE_INSTALL OFF CACHE BOOL "" FORCE)
 add_subdirectory(${sentencepiece_source}/sentencepiece/third_party/abseil-cpp
                  ${CMAKE_BINARY_DIR}/third_party/abseil EXCLUDE_FROM_ALL)
 add_subdirectory(${sentencepiece_source}/sentencepiece ${CMAKE_BINARY_DIR}/third_party/sentencepiece EXCLUDE_FROM_ALL)
-target_include_directories(sentencepiece-static SYSTEM INTERFACE ${sentencepiece_source}/sentencepiece/src)
+# It asks for C++17, where abseil's source locations are another type than in C++20: all of it must be one standard.
+set_target_properties(sentencepiece-static PROPERTIES CXX_STANDARD 20)
+# Its header includes abseil as third_party/absl.
+target_include_directories(sentencepiece-static SYSTEM INTERFACE ${sentencepiece_source}/sentencepiece/src
+                           ${sentencepiece_source}/sentencepiece)

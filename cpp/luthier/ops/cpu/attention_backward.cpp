@@ -6,7 +6,7 @@
 
 #include "luthier/ops/cpu/attention.h"
 #include "luthier/ops/cpu/attention_tiles.h"
-#include "luthier/ops/cpu/scratch.h"
+#include "luthier/ops/cpu/share_units.h"
 #include "luthier/ops/cpu/tile_product.h"
 
 namespace luthier::cpu {

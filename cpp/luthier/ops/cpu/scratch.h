@@ -1,57 +1,21 @@
-// Memory and work for the threads of one call of an operation.
+// Memory that an operation needs only while it runs, kept for the next call.
 #pragma once
 
-#include <ATen/Parallel.h>
-#include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
-
-#include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 namespace luthier::cpu {
 
-/// Hands out pieces of one allocation. Without memory it only counts, so that a layout is written once.
-class Arena {
- public:
-  explicit Arena(std::byte* memory = nullptr) : memory_(memory) {}
+/// What a piece of scratch memory is for: two pieces in use at a time on one thread need different names.
+enum class Scratch { packed_a, packed_b, packed_rows, tile, tile_bf16, partial, count };
 
-  /// Room for `count` elements, aligned to a cache line.
-  template <class T>
-  T* take(int64_t count) {
-    std::byte* start = memory_ == nullptr ? nullptr : memory_ + used_;
-    used_ += (count * static_cast<int64_t>(sizeof(T)) + 63) / 64 * 64;
-    return reinterpret_cast<T*>(start);
-  }
-  int64_t used() const { return used_; }
+/// At least this many bytes of the calling thread's memory, aligned to 64 bytes, uninitialised. Valid until the same
+/// piece is asked for again. Other threads may use it while the caller waits for them.
+void* scratch_bytes(Scratch piece, size_t bytes);
 
- private:
-  std::byte* memory_;
-  int64_t used_ = 0;
-};
-
-/// Calls work(unit, scratch) for every unit of [0, count). Threads draw the next unit when they are free, so `work`
-/// must give the same result whichever thread runs it. Each thread has its own Scratch, made by Scratch(arena, shape);
-/// done() runs at the end of each thread.
-template <class Scratch, class Shape, class Work, class Done>
-void share_units(int64_t count, const Shape& shape, const Work& work, const Done& done) {
-  Arena counter;
-  {
-    [[maybe_unused]] const Scratch measured(counter, shape);
-  }
-  const int64_t threads = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), count));
-  const at::Tensor memory = at::empty({threads * counter.used()}, at::kByte);
-  auto* bytes = reinterpret_cast<std::byte*>(memory.data_ptr<uint8_t>());
-  std::atomic<int64_t> next{0};
-  at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t thread = begin; thread < end; ++thread) {
-      Arena arena(bytes + thread * counter.used());
-      Scratch scratch(arena, shape);
-      for (int64_t unit = next++; unit < count; unit = next++) work(unit, scratch);
-    }
-    done();
-  });
+template <class T>
+T* scratch(Scratch piece, int64_t count) {
+  return static_cast<T*>(scratch_bytes(piece, static_cast<size_t>(count) * sizeof(T)));
 }
 
 }  // namespace luthier::cpu

@@ -1,0 +1,19 @@
+// A decoder as Python holds it: the weights, and the adapter that is attached.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "luthier/adapter/lora.h"
+#include "luthier/model/decoder.h"
+
+namespace luthier {
+
+struct PythonDecoder {
+  Decoder decoder;
+  std::optional<LoraSettings> lora;
+  std::vector<Parameter> updates;  // of the adapter; empty without one
+  int64_t generation = 0;          // grows when an adapter is attached or detached, which makes a trainer stale
+};
+
+}  // namespace luthier

@@ -1,0 +1,119 @@
+#include <pybind11/stl.h>
+
+#include <memory>
+
+#include "bind.h"
+#include "luthier/base/error.h"
+#include "luthier/train/trainer.h"
+#include "python_decoder.h"
+#include "tensor_caster.h"
+
+namespace luthier {
+namespace {
+
+namespace py = pybind11;
+using Release = py::call_guard<py::gil_scoped_release>;
+using Tensors = std::map<std::string, at::Tensor>;
+
+// A trainer and what it points into.
+class PythonTrainer {
+ public:
+  PythonTrainer(PythonDecoder& owner, const std::string& mode, const TrainerSettings& settings) : owner_(owner) {
+    if (mode != "lora" && mode != "full") fail_input("the mode is \"", mode, "\": it must be lora or full");
+    full_ = mode == "full";
+    if (full_ && owner.lora) fail_input("an adapter is attached: full fine-tuning trains a model without one");
+    if (!full_ && !owner.lora) fail_input("no adapter is attached: call attach_lora first");
+    train_all_weights(owner.decoder, full_);
+    if (full_) {
+      weights_ = weight_parameters(owner.decoder);
+    } else {
+      train_lora(owner.decoder, owner.updates, true);
+    }
+    generation_ = owner.generation;
+    trainer_ = std::make_unique<Trainer>(owner.decoder, parameters(), settings);
+  }
+
+  Trainer& trainer() {
+    LUTHIER_CHECK(generation_ == owner_.generation, "[train] the decoder's adapter was changed after the trainer was made");
+    return *trainer_;
+  }
+
+  std::vector<Parameter>& parameters() { return full_ ? weights_ : owner_.updates; }
+
+ private:
+  PythonDecoder& owner_;
+  bool full_ = false;
+  int64_t generation_ = 0;
+  std::vector<Parameter> weights_;
+  std::unique_ptr<Trainer> trainer_;
+};
+
+std::pair<double, Tensors> loss_and_gradients(PythonTrainer& self, Dataset& dataset, const std::vector<int64_t>& examples) {
+  const StepResult result = self.trainer().gradients(dataset, examples);
+  Tensors gradients;
+  for (const Parameter& parameter : self.parameters()) {
+    gradients[parameter.name] = parameter.gradient.mul(parameter.gradient_scale);
+  }
+  return {result.loss, std::move(gradients)};
+}
+
+std::pair<double, double> loss(PythonTrainer& self, const Dataset& dataset, const std::vector<int64_t>& examples) {
+  const LossSum sum = self.trainer().loss(dataset, examples);
+  return {sum.loss, sum.weight};
+}
+
+Tensors state(PythonTrainer& self) {
+  Tensors copies;
+  for (const auto& [name, tensor] : self.trainer().optimizer().state()) copies[name] = tensor.clone();
+  return copies;
+}
+
+Tensors masters(PythonTrainer& self) {
+  Tensors tensors;
+  for (const Parameter& parameter : self.parameters()) tensors[parameter.name] = parameter.master.clone();
+  return tensors;
+}
+
+}  // namespace
+
+void bind_train(pybind11::module_& module) {
+  py::class_<StepResult>(module, "StepResult", "What one optimiser step did.")
+      .def_readonly("loss", &StepResult::loss)
+      .def_readonly("grad_norm", &StepResult::gradient_norm)
+      .def_readonly("weight", &StepResult::weight)
+      .def_readonly("rows", &StepResult::rows)
+      .def_readonly("tokens", &StepResult::tokens)
+      .def_readonly("computed_tokens", &StepResult::computed_tokens)
+      .def_readonly("supervised_tokens", &StepResult::supervised_tokens);
+
+  py::class_<PythonTrainer>(module, "Trainer", "Optimiser steps over a decoder.")
+      .def(py::init([](PythonDecoder& decoder, const std::string& mode, int64_t micro_tokens, double clip,
+                       double weight_decay, double beta1, double beta2, double epsilon) {
+             TrainerSettings settings;
+             settings.micro_tokens = micro_tokens;
+             settings.clip = clip;
+             settings.optimizer = {0, beta1, beta2, epsilon, weight_decay};
+             return std::make_unique<PythonTrainer>(decoder, mode, settings);
+           }),
+           py::arg("decoder"), py::arg("mode"), py::arg("micro_tokens"), py::arg("clip"), py::arg("weight_decay"),
+           py::arg("beta1") = 0.9, py::arg("beta2") = 0.999, py::arg("epsilon") = 1e-8, py::keep_alive<1, 2>(),
+           "mode: lora (the attached adapter) or full (every weight).")
+      .def(
+          "step",
+          [](PythonTrainer& self, Dataset& dataset, const std::vector<int64_t>& examples, double learning_rate) {
+            return self.trainer().step(dataset, examples, learning_rate);
+          },
+          py::arg("dataset"), py::arg("examples"), py::arg("learning_rate"), Release(), "One update.")
+      .def("loss", &loss, py::arg("dataset"), py::arg("examples"), Release(),
+           "The weighted sum of -log p over the targets, and the summed weight.")
+      .def("loss_and_gradients", &loss_and_gradients, py::arg("dataset"), py::arg("examples"), Release(),
+           "The mean loss and each parameter's gradient; no update.")
+      .def("state", &state, "Masters, moments and the step, by name.")
+      .def(
+          "restore", [](PythonTrainer& self, const Tensors& state) { self.trainer().optimizer().restore(state); },
+          py::arg("state"), Release(), "Goes on from a state.")
+      .def("parameters", &masters, "Copies of the fp32 masters by name.")
+      .def_property_readonly("step_count", [](PythonTrainer& self) { return self.trainer().optimizer().step_count(); });
+}
+
+}  // namespace luthier

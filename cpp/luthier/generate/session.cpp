@@ -1,0 +1,105 @@
+#include "luthier/generate/session.h"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+
+#include "luthier/generate/sample.h"
+#include "luthier/model/forest_input.h"
+#include "luthier/ops/token_logprob.h"
+
+namespace luthier {
+
+GenerateSession::GenerateSession(Decoder& decoder, DecoderPass& pass, KeyValueCache& cache, const GenerateSettings& settings,
+                                 std::span<const int64_t> prompts, const std::vector<std::vector<int32_t>>& all)
+    : decoder_(decoder), pass_(pass), cache_(cache), settings_(settings) {
+  std::vector<const std::vector<int32_t>*> rows;
+  for (int64_t index : prompts) rows.push_back(&all[index]);
+  std::vector<int32_t> leaves;
+  forest_ = make_prompt_batch(rows, kMinimumSharedRows, &leaves);
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    Sequence sequence{{},
+                      static_cast<int32_t>(rows[i]->size()),
+                      static_cast<int32_t>(forest_.rows() + i * settings.max_new_tokens),
+                      Random(settings.seed, static_cast<uint64_t>(prompts[i])),
+                      {}};
+    for (int32_t s = leaves[i]; s >= 0; s = forest_.segments[s].parent) {
+      const Segment& segment = forest_.segments[s];
+      sequence.prompt.push_back({segment.begin, segment.end, segment.position});
+    }
+    std::reverse(sequence.prompt.begin(), sequence.prompt.end());
+    sequences_.push_back(std::move(sequence));
+    active_.push_back(static_cast<int64_t>(i));
+  }
+}
+
+void GenerateSession::prefill() {
+  // The last row of each prompt; prompts that are equal share it.
+  std::vector<int64_t> last;
+  for (const Sequence& sequence : sequences_) last.push_back(sequence.prompt.back().end - 1);
+  std::vector<int64_t> selected = last;
+  std::sort(selected.begin(), selected.end());
+  selected.erase(std::unique(selected.begin(), selected.end()), selected.end());
+  std::vector<int64_t> state_of;
+  for (int64_t row : last) {
+    state_of.push_back(std::lower_bound(selected.begin(), selected.end(), row) - selected.begin());
+  }
+  ForestInput input = make_forest_input(forest_, selected, decoder_.config);
+  input.plan.keys = input.selected_plan.keys = cache_.rows;  // the forest stands at the cache's start
+  choose(pass_.forward_cached(input, cache_, at::arange(forest_.rows(), at::kLong)), state_of);
+}
+
+void GenerateSession::step() {
+  const int64_t count = unfinished();
+  ForestInput input;
+  input.tokens = at::empty({count}, at::kInt);
+  input.positions = at::empty({count}, at::kInt);
+  at::Tensor rows = at::empty({count}, at::kLong);
+  std::vector<AttentionSpan> spans;
+  for (int64_t i = 0; i < count; ++i) {
+    const Sequence& sequence = sequences_[active_[i]];
+    const int32_t generated = static_cast<int32_t>(sequence.answer.size());
+    const int32_t row = sequence.answer_begin + generated - 1;  // of the newest token, which is computed now
+    const int32_t position = sequence.length + generated - 1;
+    input.tokens.data_ptr<int32_t>()[i] = sequence.answer.back();
+    input.positions.data_ptr<int32_t>()[i] = position;
+    rows.data_ptr<int64_t>()[i] = row;
+    input.most_positions = std::max<int64_t>(input.most_positions, position + 1);
+    spans.push_back({static_cast<int32_t>(i),
+                     static_cast<int32_t>(i + 1),
+                     sequence.prompt,
+                     {sequence.answer_begin, row + 1, sequence.length},
+                     {}});
+  }
+  input.plan = plan_attention(spans, attention_shape(decoder_.config), cache_.rows);
+  std::vector<int64_t> state_of(count);
+  for (int64_t i = 0; i < count; ++i) state_of[i] = i;
+  choose(pass_.forward_cached(input, cache_, rows), state_of);
+}
+
+void GenerateSession::choose(const at::Tensor& hidden, const std::vector<int64_t>& state_of) {
+  at::Tensor logits = at::empty({hidden.size(0), decoder_.config.vocabulary_size}, at::kFloat);
+  logits_forward(hidden, decoder_.head.value, 1.0, logits);
+  std::vector<int64_t> unfinished;
+  for (size_t i = 0; i < active_.size(); ++i) {
+    Sequence& sequence = sequences_[active_[i]];
+    const std::span<const float> row{logits.const_data_ptr<float>() + state_of[i] * logits.size(1),
+                                     static_cast<size_t>(logits.size(1))};
+    const int32_t token =
+        settings_.temperature > 0 ? draw(row, settings_.temperature, sequence.random) : most_probable(row);
+    const auto& ends = settings_.end_tokens;
+    if (std::find(ends.begin(), ends.end(), token) != ends.end()) continue;
+    sequence.answer.push_back(token);
+    if (static_cast<int64_t>(sequence.answer.size()) < settings_.max_new_tokens) unfinished.push_back(active_[i]);
+  }
+  active_ = std::move(unfinished);
+}
+
+std::vector<std::vector<int32_t>> GenerateSession::take_answers() {
+  std::vector<std::vector<int32_t>> answers;
+  for (Sequence& sequence : sequences_) answers.push_back(std::move(sequence.answer));
+  return answers;
+}
+
+}  // namespace luthier

@@ -1,0 +1,69 @@
+#include "luthier/model/activations.h"
+
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+
+namespace luthier {
+namespace {
+
+LayerActivations allocate(const DecoderConfig& c, const DecoderLayer& layer, int64_t rows, at::ScalarType type) {
+  const auto matrix = [&](int64_t columns) { return at::empty({rows, columns}, type); };
+  LayerActivations a;
+  a.input = matrix(c.hidden_size);
+  a.attention_in = matrix(c.hidden_size + layer.query_key_value.spare);
+  a.attention_rstd = at::empty({rows}, at::kFloat);
+  a.query_key_value = matrix(layer.query_key_value.out);
+  a.attention_out = matrix(c.query_columns() + layer.output.spare);
+  a.log_sum_exp = at::empty({rows, c.heads}, at::kFloat);
+  a.middle = matrix(c.hidden_size);
+  a.feed_forward_in = matrix(c.hidden_size + layer.gate_up.spare);
+  a.feed_forward_rstd = at::empty({rows}, at::kFloat);
+  a.gate_up = matrix(2 * c.intermediate_size);
+  a.down_tail = matrix(layer.down.spare);
+  return a;
+}
+
+// Without `keep` the layers share one set of buffers, which must be wide enough for each of them.
+DecoderLayer widest(const Decoder& decoder) {
+  DecoderLayer widest = decoder.layers.front();
+  for (const DecoderLayer& layer : decoder.layers) {
+    widest.query_key_value.spare = std::max(widest.query_key_value.spare, layer.query_key_value.spare);
+    widest.output.spare = std::max(widest.output.spare, layer.output.spare);
+    widest.gate_up.spare = std::max(widest.gate_up.spare, layer.gate_up.spare);
+    widest.down.spare = std::max(widest.down.spare, layer.down.spare);
+  }
+  return widest;
+}
+
+}  // namespace
+
+Activations::Activations(const Decoder& decoder, int64_t rows, bool keep) : capacity(rows), keep(keep) {
+  const DecoderConfig& c = decoder.config;
+  const at::ScalarType type = decoder.type();
+  const DecoderLayer wide = widest(decoder);
+  if (keep) {
+    for (const DecoderLayer& layer : decoder.layers) layers.push_back(allocate(c, layer, rows, type));
+  } else {
+    layers.push_back(allocate(c, wide, rows, type));
+  }
+  gated = at::empty({rows, c.intermediate_size + wide.down.spare}, type);
+  final_in = at::empty({rows, c.hidden_size}, type);
+  final_rstd = at::empty({rows}, at::kFloat);
+  hidden = at::empty({rows, c.hidden_size}, type);
+}
+
+Gradients::Gradients(const Decoder& decoder, int64_t rows) : capacity(rows) {
+  const DecoderConfig& c = decoder.config;
+  const at::ScalarType type = decoder.type();
+  const DecoderLayer wide = widest(decoder);
+  const auto matrix = [&](int64_t columns) { return at::empty({rows, columns}, type); };
+  stream = matrix(c.hidden_size);
+  normed = matrix(c.hidden_size);
+  query_key_value = matrix(wide.query_key_value.out);
+  attention_out = matrix(c.query_columns());
+  gated = matrix(c.intermediate_size);
+  update = matrix(std::max({wide.query_key_value.spare, wide.output.spare, wide.gate_up.spare, wide.down.spare}));
+}
+
+}  // namespace luthier

@@ -1,0 +1,56 @@
+// The memory of a pass: what forward leaves for backward, and scratch. Allocated for a number of rows and used again.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "luthier/model/decoder.h"
+
+namespace luthier {
+
+/// What forward keeps of one decoder layer. T rows; in a last layer that computes selected rows only, everything behind the
+/// keys and values has as many rows as were selected.
+struct LayerActivations {
+  at::Tensor input;                     // [T, hidden]: the residual stream
+  at::Tensor attention_in;              // [T, hidden + spare]: after the norm, and the update's columns
+  at::Tensor attention_rstd;            // [T]
+  at::Tensor query_key_value;           // [T, columns], rotated
+  at::Tensor attention_out;             // [T, query columns + spare]
+  at::Tensor log_sum_exp;               // [T, heads]
+  at::Tensor middle;                    // [T, hidden]: the residual stream after attention
+  at::Tensor feed_forward_in;           // [T, hidden + spare]
+  at::Tensor feed_forward_rstd;         // [T]
+  at::Tensor gate_up;                   // [T, 2 intermediate]
+  at::Tensor down_tail;                 // [T, spare]: the update's columns of the gated product, which is not kept
+};
+
+struct Activations {
+  /// keep: every layer has memory of its own, for backward; otherwise all layers share one.
+  Activations(const Decoder& decoder, int64_t rows, bool keep);
+
+  int64_t capacity;
+  bool keep;
+  std::vector<LayerActivations> layers;  // one, or one for each decoder layer
+  at::Tensor gated;                      // [T, intermediate + spare] scratch
+  at::Tensor final_in;                   // [T, hidden]: the residual stream behind the last layer
+  at::Tensor final_rstd;                 // [T]
+  at::Tensor hidden;                     // [T, hidden]: after the final norm
+
+  LayerActivations& layer(size_t index) { return layers[keep ? index : 0]; }
+};
+
+/// Scratch of backward.
+struct Gradients {
+  Gradients(const Decoder& decoder, int64_t rows);
+
+  int64_t capacity;
+  at::Tensor stream;           // [T, hidden]: of the residual stream
+  at::Tensor normed;           // [T, hidden]
+  at::Tensor query_key_value;  // [T, columns]
+  at::Tensor attention_out;    // [T, query columns]
+  at::Tensor gated;            // [T, intermediate]
+  at::Tensor update;           // [T, most spare columns]
+};
+
+}  // namespace luthier

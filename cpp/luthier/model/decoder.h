@@ -1,0 +1,68 @@
+// A decoder: its configuration and its weights, and for the weights that are trained their gradients.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "luthier/model/config.h"
+#include "luthier/model/linear_layer.h"
+#include "luthier/model/rope_table.h"
+
+namespace luthier {
+
+/// A vector or matrix of weights, and its gradient (fp32, undefined while the weight is frozen).
+struct Weight {
+  at::Tensor value;
+  at::Tensor gradient;
+};
+
+struct DecoderLayer {
+  Weight attention_norm;     // [hidden]
+  LinearLayer query_key_value;  // parts q_proj, k_proj, v_proj
+  LinearLayer output;        // part o_proj
+  Weight feed_forward_norm;  // [hidden]
+  LinearLayer gate_up;       // parts gate_proj, up_proj
+  LinearLayer down;          // part down_proj
+};
+
+struct Decoder {
+  DecoderConfig config;
+  Weight embedding;  // [vocabulary, hidden]
+  std::vector<DecoderLayer> layers;
+  Weight final_norm;  // [hidden]
+  Weight head;        // [vocabulary, hidden]; with a tied head the same tensors as the embedding's
+  RopeTable rope;     // grows with the longest row seen
+
+  at::ScalarType type() const { return embedding.value.scalar_type(); }
+  /// Makes sure that the rotary table covers positions [0, positions).
+  void reserve_positions(int64_t positions);
+};
+
+/// A linear layer of the decoder with its place in it.
+struct PlacedLinear {
+  LinearLayer* layer;
+  int64_t index;      // of the decoder layer
+  std::string scope;  // "self_attn" or "mlp"
+  /// "model.layers.3.self_attn.q_proj", the name that Transformers gives to a part of it.
+  std::string name_of(const LinearPart& part) const;
+};
+
+/// Every linear layer, from the first decoder layer to the last.
+std::vector<PlacedLinear> linear_layers(Decoder& decoder);
+
+/// A weight under the name that Transformers gives it; views of the decoder's own tensors.
+struct NamedWeight {
+  std::string name;
+  at::Tensor value;
+  at::Tensor gradient;  // undefined while frozen
+};
+
+/// Every weight of the decoder, without updates, in a fixed order. A tied head is not listed apart from the embedding.
+std::vector<NamedWeight> named_weights(Decoder& decoder);
+
+/// Gives every weight a gradient, zero (full fine-tuning), or none.
+void train_all_weights(Decoder& decoder, bool train);
+
+}  // namespace luthier

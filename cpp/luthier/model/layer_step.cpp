@@ -1,0 +1,43 @@
+#include "luthier/model/layer_step.h"
+
+namespace luthier {
+
+at::Tensor LayerStep::queries(const at::Tensor& buffer) const {
+  return buffer.narrow(1, 0, config.query_columns()).unflatten(1, {config.heads, config.head_size});
+}
+
+at::Tensor LayerStep::keys(const at::Tensor& buffer) const {
+  return buffer.narrow(1, config.query_columns(), config.key_columns()).unflatten(1, {config.key_heads, config.head_size});
+}
+
+at::Tensor LayerStep::values(const at::Tensor& buffer) const {
+  return buffer.narrow(1, config.query_columns() + config.key_columns(), config.key_columns())
+      .unflatten(1, {config.key_heads, config.head_size});
+}
+
+LayerStep make_layer_step(Decoder& decoder, Activations& activations, const ForestInput& input, size_t index) {
+  const DecoderConfig& c = decoder.config;
+  DecoderLayer& weights = decoder.layers[index];
+  const LayerActivations& whole = activations.layer(index);
+  const bool select = input.selected.defined() && index + 1 == decoder.layers.size();
+  const int64_t all = input.tokens.size(0);
+  const int64_t asked = select ? input.selected.size(0) : all;
+  const auto cut = [](const at::Tensor& buffer, int64_t rows, int64_t columns) {
+    return buffer.narrow(0, 0, rows).narrow(1, 0, columns);
+  };
+  LayerActivations saved;
+  saved.input = whole.input.narrow(0, 0, all);
+  saved.attention_in = cut(whole.attention_in, all, c.hidden_size + weights.query_key_value.spare);
+  saved.attention_rstd = whole.attention_rstd.narrow(0, 0, all);
+  saved.query_key_value = whole.query_key_value.narrow(0, 0, all);
+  saved.attention_out = cut(whole.attention_out, asked, c.query_columns() + weights.output.spare);
+  saved.log_sum_exp = whole.log_sum_exp.narrow(0, 0, asked);
+  saved.middle = whole.middle.narrow(0, 0, asked);
+  saved.feed_forward_in = cut(whole.feed_forward_in, asked, c.hidden_size + weights.gate_up.spare);
+  saved.feed_forward_rstd = whole.feed_forward_rstd.narrow(0, 0, asked);
+  saved.gate_up = whole.gate_up.narrow(0, 0, asked);
+  saved.down_tail = cut(whole.down_tail, asked, weights.down.spare);
+  return {c, decoder.rope, weights, saved, input, select, cut(activations.gated, asked, c.intermediate_size + weights.down.spare)};
+}
+
+}  // namespace luthier

@@ -1,0 +1,98 @@
+#include "luthier/model/pass.h"
+
+#include <optional>
+
+#include "luthier/base/error.h"
+#include "luthier/model/layer_step.h"
+#include "luthier/ops/embedding.h"
+#include "luthier/ops/rms_norm.h"
+
+namespace luthier {
+namespace {
+
+bool attention_trained(const DecoderLayer& layer) {
+  return layer.query_key_value.trained() || layer.output.trained() || layer.attention_norm.gradient.defined();
+}
+
+bool trained(const DecoderLayer& layer) {
+  return attention_trained(layer) || layer.gate_up.trained() || layer.down.trained() ||
+         layer.feed_forward_norm.gradient.defined();
+}
+
+}  // namespace
+
+at::Tensor DecoderPass::forward(const ForestInput& input, bool keep) { return run(input, keep, nullptr, {}); }
+
+at::Tensor DecoderPass::forward_cached(const ForestInput& input, KeyValueCache& cache, const at::Tensor& cache_rows) {
+  return run(input, false, &cache, cache_rows);
+}
+
+at::Tensor DecoderPass::run(const ForestInput& input, bool keep, KeyValueCache* cache, const at::Tensor& cache_rows) {
+  const DecoderConfig& c = decoder_.config;
+  const int64_t rows = input.tokens.size(0);
+  decoder_.reserve_positions(input.most_positions);
+  if (!activations_ || activations_->capacity < rows || activations_->keep != keep) {
+    activations_.reset();
+    activations_ = std::make_unique<Activations>(decoder_, rows, keep);
+  }
+  Activations& a = *activations_;
+
+  std::optional<LayerStep> step = make_layer_step(decoder_, a, input, 0);
+  embedding_forward(input.tokens, decoder_.embedding.value, 1.0, step->saved.input);
+  at::Tensor normed = step->saved.attention_in.narrow(1, 0, c.hidden_size);
+  rms_norm_forward(step->saved.input, step->weights.attention_norm.value, c.norm_epsilon, normed, step->saved.attention_rstd);
+  for (size_t i = 0; i + 1 < decoder_.layers.size(); ++i) {
+    // The block's output is written where the next layer's input stands, and the residual stream is added to it there.
+    LayerStep next = make_layer_step(decoder_, a, input, i + 1);
+    layer_forward(*step, next.saved.input, cache, i, cache_rows);
+    normed = next.saved.attention_in.narrow(1, 0, c.hidden_size);
+    add_rms_norm_forward(next.saved.input, step->saved.middle, next.weights.attention_norm.value, c.norm_epsilon, normed,
+                         next.saved.attention_rstd);
+    step.emplace(std::move(next));
+  }
+  const int64_t asked = step->saved.middle.size(0);
+  at::Tensor final_in = a.final_in.narrow(0, 0, asked);
+  at::Tensor final_rstd = a.final_rstd.narrow(0, 0, asked);
+  at::Tensor hidden = a.hidden.narrow(0, 0, asked);
+  layer_forward(*step, final_in, cache, decoder_.layers.size() - 1, cache_rows);
+  add_rms_norm_forward(final_in, step->saved.middle, decoder_.final_norm.value, c.norm_epsilon, hidden, final_rstd);
+  return hidden;
+}
+
+void DecoderPass::backward(const ForestInput& input, const at::Tensor& d_hidden) {
+  LUTHIER_CHECK(activations_ && activations_->keep, "[backward] the last forward kept nothing");
+  Activations& a = *activations_;
+  const int64_t rows = input.tokens.size(0), asked = d_hidden.size(0);
+  if (!gradients_ || gradients_->capacity < rows) {
+    gradients_.reset();
+    gradients_ = std::make_unique<Gradients>(decoder_, a.capacity);
+  }
+  at::Tensor stream = gradients_->stream.narrow(0, 0, asked);
+  stream.zero_();
+  rms_norm_backward(d_hidden, a.final_in.narrow(0, 0, asked), decoder_.final_norm.value, a.final_rstd.narrow(0, 0, asked),
+                    stream, decoder_.final_norm.gradient);
+
+  const bool embedding = decoder_.embedding.gradient.defined();
+  size_t lowest = embedding ? 0 : decoder_.layers.size();
+  for (size_t i = decoder_.layers.size(); i-- > 0;) {
+    if (trained(decoder_.layers[i])) lowest = i;
+  }
+  for (size_t i = decoder_.layers.size(); i-- > lowest;) {
+    LayerStep step = make_layer_step(decoder_, a, input, i);
+    BackwardReach reach;
+    const bool below = i > lowest || embedding;
+    reach.attention = below || attention_trained(step.weights);
+    reach.input = below || step.weights.attention_norm.gradient.defined();
+    layer_backward(step, *gradients_, reach);
+  }
+  if (embedding) {
+    embedding_backward(input.tokens, gradients_->stream.narrow(0, 0, rows), 1.0, decoder_.embedding.gradient);
+  }
+}
+
+void DecoderPass::release() {
+  activations_.reset();
+  gradients_.reset();
+}
+
+}  // namespace luthier

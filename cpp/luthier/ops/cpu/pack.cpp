@@ -1,0 +1,167 @@
+#include "luthier/ops/cpu/pack.h"
+
+#include <algorithm>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace luthier::cpu {
+
+using c10::BFloat16;
+
+namespace {
+
+constexpr int64_t kLine = 64 / sizeof(BFloat16);
+constexpr int64_t kAhead = 12;  // rows
+
+const BFloat16 kZero(0, BFloat16::from_bits());
+
+#if defined(__SSE2__)
+__m128i read(const BFloat16* address) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(address)); }
+void write(BFloat16* address, __m128i value) { _mm_storeu_si128(reinterpret_cast<__m128i*>(address), value); }
+
+/// Turns 8 rows of 8 numbers.
+void transpose_8x8(const BFloat16* in, int64_t in_stride, BFloat16* out, int64_t out_stride) {
+  __m128i a[8], b[8];
+  for (int i = 0; i < 8; ++i) a[i] = read(in + i * in_stride);
+  for (int i = 0; i < 4; ++i) {
+    b[2 * i] = _mm_unpacklo_epi16(a[2 * i], a[2 * i + 1]);
+    b[2 * i + 1] = _mm_unpackhi_epi16(a[2 * i], a[2 * i + 1]);
+  }
+  for (int half = 0; half < 2; ++half) {
+    for (int i = 0; i < 2; ++i) {
+      a[4 * half + 2 * i] = _mm_unpacklo_epi32(b[4 * half + i], b[4 * half + 2 + i]);
+      a[4 * half + 2 * i + 1] = _mm_unpackhi_epi32(b[4 * half + i], b[4 * half + 2 + i]);
+    }
+  }
+  for (int i = 0; i < 4; ++i) {
+    write(out + (2 * i) * out_stride, _mm_unpacklo_epi64(a[i], a[4 + i]));
+    write(out + (2 * i + 1) * out_stride, _mm_unpackhi_epi64(a[i], a[4 + i]));
+  }
+}
+
+/// Turns 4 rows of 4 pairs of numbers.
+void transpose_pairs_4x4(const BFloat16* in, int64_t in_stride, BFloat16* out, int64_t out_stride) {
+  const __m128i a = read(in), b = read(in + in_stride), c = read(in + 2 * in_stride), d = read(in + 3 * in_stride);
+  const __m128i ab_low = _mm_unpacklo_epi32(a, b), ab_high = _mm_unpackhi_epi32(a, b);
+  const __m128i cd_low = _mm_unpacklo_epi32(c, d), cd_high = _mm_unpackhi_epi32(c, d);
+  write(out, _mm_unpacklo_epi64(ab_low, cd_low));
+  write(out + out_stride, _mm_unpackhi_epi64(ab_low, cd_low));
+  write(out + 2 * out_stride, _mm_unpacklo_epi64(ab_high, cd_high));
+  write(out + 3 * out_stride, _mm_unpackhi_epi64(ab_high, cd_high));
+}
+#endif
+
+void interleave(const BFloat16* first, const BFloat16* second, int64_t columns, BFloat16* out) {
+  int64_t n = 0;
+#if defined(__SSE2__)
+  for (; n + 8 <= columns; n += 8) {
+    const __m128i a = read(first + n), b = read(second + n);
+    write(out + 2 * n, _mm_unpacklo_epi16(a, b));
+    write(out + 2 * n + 8, _mm_unpackhi_epi16(a, b));
+  }
+#endif
+  for (; n < columns; ++n) {
+    out[2 * n] = first[n];
+    out[2 * n + 1] = second[n];
+  }
+}
+
+}  // namespace
+
+void pack_rows(const BFloat16* in, int64_t in_stride, int64_t rows, int64_t columns, int64_t padded_rows, BFloat16* out,
+               int64_t out_columns) {
+  for (int64_t k = 0; k + 1 < rows; k += 2) {
+    // Short pieces of long rows are what the hardware does not foresee.
+    for (int64_t ahead = k + kAhead; ahead < std::min(rows, k + kAhead + 2); ++ahead) {
+      for (int64_t n = 0; n < columns; n += kLine) __builtin_prefetch(in + ahead * in_stride + n);
+    }
+    interleave(in + k * in_stride, in + (k + 1) * in_stride, columns, out + k * out_columns);
+  }
+  if (rows % 2 == 1) {
+    const BFloat16* last = in + (rows - 1) * in_stride;
+    BFloat16* target = out + (rows - 1) * out_columns;
+    for (int64_t n = 0; n < columns; ++n) target[2 * n] = last[n], target[2 * n + 1] = kZero;
+  }
+  const int64_t packed = rows + rows % 2;
+  std::fill(out + packed * out_columns, out + padded_rows * out_columns, kZero);
+}
+
+void pack_columns(const BFloat16* in, int64_t in_stride, int64_t rows, int64_t columns, BFloat16* out,
+                  int64_t out_columns) {
+  const int64_t pair_stride = 2 * out_columns;
+  int64_t n = 0;
+#if defined(__SSE2__)
+  for (; n + 4 <= rows; n += 4) {
+    int64_t k = 0;
+    for (; k + 8 <= columns; k += 8) {
+      transpose_pairs_4x4(in + n * in_stride + k, in_stride, out + k / 2 * pair_stride + 2 * n, pair_stride);
+    }
+    for (; k < columns; k += 2) {
+      for (int64_t i = n; i < n + 4; ++i) {
+        out[k / 2 * pair_stride + 2 * i] = in[i * in_stride + k];
+        out[k / 2 * pair_stride + 2 * i + 1] = in[i * in_stride + k + 1];
+      }
+    }
+  }
+#endif
+  for (; n < rows; ++n) {
+    for (int64_t k = 0; k < columns; k += 2) {
+      out[k / 2 * pair_stride + 2 * n] = in[n * in_stride + k];
+      out[k / 2 * pair_stride + 2 * n + 1] = in[n * in_stride + k + 1];
+    }
+  }
+  for (int64_t k = 0; k < columns && n < out_columns; k += 2) {
+    std::fill(out + k / 2 * pair_stride + 2 * n, out + (k / 2 + 1) * pair_stride, kZero);
+  }
+}
+
+void transpose(const BFloat16* in, int64_t in_stride, int64_t rows, int64_t columns, int64_t padded_rows, BFloat16* out,
+               int64_t out_stride) {
+  int64_t n = 0;
+#if defined(__SSE2__)
+  for (; n + 8 <= columns; n += 8) {
+    int64_t k = 0;
+    for (; k + 8 <= rows; k += 8)
+      transpose_8x8(in + k * in_stride + n, in_stride, out + n * out_stride + k, out_stride);
+    for (; k < rows; ++k) {
+      for (int64_t i = n; i < n + 8; ++i) out[i * out_stride + k] = in[k * in_stride + i];
+    }
+  }
+#endif
+  for (; n < columns; ++n) {
+    for (int64_t k = 0; k < rows; ++k) out[n * out_stride + k] = in[k * in_stride + n];
+  }
+  for (n = 0; n < columns && rows < padded_rows; ++n) {
+    std::fill(out + n * out_stride + rows, out + n * out_stride + padded_rows, kZero);
+  }
+}
+
+void transpose(const float* in, int64_t in_stride, int64_t rows, int64_t columns, float* out, int64_t out_stride) {
+  int64_t n = 0;
+#if defined(__SSE2__)
+  for (; n + 4 <= columns; n += 4) {
+    int64_t k = 0;
+    for (; k + 4 <= rows; k += 4) {
+      const float* source = in + k * in_stride + n;
+      float* target = out + n * out_stride + k;
+      __m128 a = _mm_loadu_ps(source), b = _mm_loadu_ps(source + in_stride);
+      __m128 c = _mm_loadu_ps(source + 2 * in_stride), d = _mm_loadu_ps(source + 3 * in_stride);
+      _MM_TRANSPOSE4_PS(a, b, c, d);
+      _mm_storeu_ps(target, a);
+      _mm_storeu_ps(target + out_stride, b);
+      _mm_storeu_ps(target + 2 * out_stride, c);
+      _mm_storeu_ps(target + 3 * out_stride, d);
+    }
+    for (; k < rows; ++k) {
+      for (int64_t i = n; i < n + 4; ++i) out[i * out_stride + k] = in[k * in_stride + i];
+    }
+  }
+#endif
+  for (; n < columns; ++n) {
+    for (int64_t k = 0; k < rows; ++k) out[n * out_stride + k] = in[k * in_stride + n];
+  }
+}
+
+}  // namespace luthier::cpu

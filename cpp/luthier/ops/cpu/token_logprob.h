@@ -1,0 +1,24 @@
+// Contracts as in luthier/ops/token_logprob.h.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace luthier::cpu {
+
+/// Through packed bf16 tiles (brgemm). hidden and head bf16, with an even number of columns.
+bool packed_logprob_takes(const at::Tensor& hidden);
+void packed_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
+                            at::Tensor& log_probs, at::Tensor& log_sum_exp);
+void packed_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
+                             const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs, at::Tensor& d_hidden,
+                             at::Tensor d_head);
+
+/// Through fp32 products of tiles of the vocabulary; takes everything.
+void tiled_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
+                           at::Tensor& log_probs, at::Tensor& log_sum_exp);
+void tiled_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
+                            const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs, at::Tensor& d_hidden,
+                            at::Tensor d_head);
+void logits_forward(const at::Tensor& hidden, const at::Tensor& head, double scale, at::Tensor& logits);
+
+}  // namespace luthier::cpu

@@ -1,0 +1,42 @@
+#include "luthier/ops/embedding.h"
+
+#include "luthier/ops/check.h"
+#include "luthier/ops/cpu/embedding.h"
+#include "luthier/ops/instruction_set.h"
+#include "luthier/ops/reference/embedding.h"
+
+namespace luthier {
+
+void embedding_forward(const at::Tensor& tokens, const at::Tensor& table, double scale, at::Tensor& out) {
+  constexpr const char* kName = "embedding";
+  check_dimensions(kName, "tokens", tokens, 1);
+  check_dimensions(kName, "table", table, 2);
+  check_typed(kName, "tokens", tokens, {tokens.size(0)}, at::kInt);
+  check_floating(kName, "table", table, table.sizes());
+  check_like(kName, "out", out, {tokens.size(0), table.size(1)}, table);
+  check_indices(kName, "tokens", tokens, table.size(0));
+  if (out.numel() == 0) return;
+  if (instruction_set() == InstructionSet::reference) {
+    reference::embedding_forward(tokens, table, scale, out);
+  } else {
+    cpu::embedding_forward(tokens, table, scale, out);
+  }
+}
+
+void embedding_backward(const at::Tensor& tokens, const at::Tensor& d_out, double scale, at::Tensor& d_table) {
+  constexpr const char* kName = "embedding_backward";
+  check_dimensions(kName, "tokens", tokens, 1);
+  check_dimensions(kName, "d_table", d_table, 2);
+  check_typed(kName, "tokens", tokens, {tokens.size(0)}, at::kInt);
+  check_typed(kName, "d_table", d_table, d_table.sizes(), at::kFloat);
+  check_floating(kName, "d_out", d_out, {tokens.size(0), d_table.size(1)});
+  check_indices(kName, "tokens", tokens, d_table.size(0));
+  if (d_out.numel() == 0) return;
+  if (instruction_set() == InstructionSet::reference) {
+    reference::embedding_backward(tokens, d_out, scale, d_table);
+  } else {
+    cpu::embedding_backward(tokens, d_out, scale, d_table);
+  }
+}
+
+}  // namespace luthier

@@ -1,0 +1,15 @@
+#include "luthier/ops/reference/embedding.h"
+
+#include "luthier/ops/reference/precision.h"
+
+namespace luthier::reference {
+
+void embedding_forward(const at::Tensor& tokens, const at::Tensor& table, double scale, at::Tensor& out) {
+  out.copy_(widen(table.index_select(0, tokens)) * scale);
+}
+
+void embedding_backward(const at::Tensor& tokens, const at::Tensor& d_out, double scale, at::Tensor& d_table) {
+  d_table.index_add_(0, tokens, widen(d_out) * scale);
+}
+
+}  // namespace luthier::reference

@@ -1,0 +1,11 @@
+// Contracts as in luthier/ops/embedding.h; double tensors are allowed too.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace luthier::reference {
+
+void embedding_forward(const at::Tensor& tokens, const at::Tensor& table, double scale, at::Tensor& out);
+void embedding_backward(const at::Tensor& tokens, const at::Tensor& d_out, double scale, at::Tensor& d_table);
+
+}  // namespace luthier::reference

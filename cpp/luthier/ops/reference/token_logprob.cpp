@@ -1,0 +1,36 @@
+#include "luthier/ops/reference/token_logprob.h"
+
+#include "luthier/ops/reference/precision.h"
+
+namespace luthier::reference {
+namespace {
+
+at::Tensor logits_of(const at::Tensor& hidden, const at::Tensor& head, double scale) {
+  return widen(hidden).mm(widen(head).t()) * scale;
+}
+
+}  // namespace
+
+void token_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
+                           at::Tensor& log_probs, at::Tensor& log_sum_exp) {
+  const at::Tensor logits = logits_of(hidden, head, scale);
+  const at::Tensor normaliser = logits.logsumexp(1);
+  log_sum_exp.copy_(normaliser);
+  log_probs.copy_(logits.gather(1, targets.to(at::kLong).unsqueeze(1)).squeeze(1) - normaliser);
+}
+
+void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
+                            const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs, at::Tensor& d_hidden,
+                            at::Tensor d_head) {
+  const at::Tensor gradient = d_log_probs.unsqueeze(1);
+  at::Tensor d_logits = (logits_of(hidden, head, scale) - log_sum_exp.unsqueeze(1)).exp() * -gradient;
+  d_logits.scatter_add_(1, targets.to(at::kLong).unsqueeze(1), gradient);
+  d_hidden.copy_(d_logits.mm(widen(head)) * scale);
+  if (d_head.defined()) d_head.add_(d_logits.t().mm(widen(hidden)), scale);
+}
+
+void logits_forward(const at::Tensor& hidden, const at::Tensor& head, double scale, at::Tensor& logits) {
+  logits.copy_(logits_of(hidden, head, scale));
+}
+
+}  // namespace luthier::reference

@@ -1,0 +1,76 @@
+#include "luthier/ops/token_logprob.h"
+
+#include "luthier/ops/check.h"
+#include "luthier/ops/cpu/token_logprob.h"
+#include "luthier/ops/instruction_set.h"
+#include "luthier/ops/reference/token_logprob.h"
+
+namespace luthier {
+namespace {
+
+void check_operands(const char* name, const at::Tensor& hidden, const at::Tensor& head) {
+  check_dimensions(name, "hidden", hidden, 2);
+  check_dimensions(name, "head", head, 2);
+  check_floating(name, "hidden", hidden, hidden.sizes());
+  check_like(name, "head", head, {head.size(0), hidden.size(1)}, hidden);
+}
+
+void check_targets(const char* name, const at::Tensor& targets, int64_t rows, int64_t vocabulary) {
+  check_typed(name, "targets", targets, {rows}, at::kInt);
+  check_indices(name, "targets", targets, vocabulary);
+}
+
+}  // namespace
+
+void token_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
+                           at::Tensor& log_probs, at::Tensor& log_sum_exp) {
+  constexpr const char* kName = "token_logprob";
+  check_operands(kName, hidden, head);
+  const int64_t rows = hidden.size(0);
+  check_targets(kName, targets, rows, head.size(0));
+  check_typed(kName, "log_probs", log_probs, {rows}, at::kFloat);
+  check_typed(kName, "log_sum_exp", log_sum_exp, {rows}, at::kFloat);
+  if (rows == 0) return;
+  if (instruction_set() == InstructionSet::reference) {
+    reference::token_logprob_forward(hidden, head, targets, scale, log_probs, log_sum_exp);
+  } else if (cpu::packed_logprob_takes(hidden)) {
+    cpu::packed_logprob_forward(hidden, head, targets, scale, log_probs, log_sum_exp);
+  } else {
+    cpu::tiled_logprob_forward(hidden, head, targets, scale, log_probs, log_sum_exp);
+  }
+}
+
+void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
+                            const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs, at::Tensor& d_hidden,
+                            at::Tensor d_head) {
+  constexpr const char* kName = "token_logprob_backward";
+  check_operands(kName, hidden, head);
+  const int64_t rows = hidden.size(0);
+  check_targets(kName, targets, rows, head.size(0));
+  check_typed(kName, "log_sum_exp", log_sum_exp, {rows}, at::kFloat);
+  check_typed(kName, "d_log_probs", d_log_probs, {rows}, at::kFloat);
+  check_like(kName, "d_hidden", d_hidden, hidden.sizes(), hidden);
+  if (d_head.defined()) check_typed(kName, "d_head", d_head, head.sizes(), at::kFloat);
+  if (rows == 0) return;
+  if (instruction_set() == InstructionSet::reference) {
+    reference::token_logprob_backward(hidden, head, targets, scale, log_sum_exp, d_log_probs, d_hidden, d_head);
+  } else if (cpu::packed_logprob_takes(hidden)) {
+    cpu::packed_logprob_backward(hidden, head, targets, scale, log_sum_exp, d_log_probs, d_hidden, d_head);
+  } else {
+    cpu::tiled_logprob_backward(hidden, head, targets, scale, log_sum_exp, d_log_probs, d_hidden, d_head);
+  }
+}
+
+void logits_forward(const at::Tensor& hidden, const at::Tensor& head, double scale, at::Tensor& logits) {
+  constexpr const char* kName = "logits";
+  check_operands(kName, hidden, head);
+  check_typed(kName, "logits", logits, {hidden.size(0), head.size(0)}, at::kFloat);
+  if (logits.numel() == 0) return;
+  if (instruction_set() == InstructionSet::reference) {
+    reference::logits_forward(hidden, head, scale, logits);
+  } else {
+    cpu::logits_forward(hidden, head, scale, logits);
+  }
+}
+
+}  // namespace luthier

@@ -1,0 +1,116 @@
+#include "luthier/train/trainer.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+
+#include <cmath>
+
+#include "luthier/base/error.h"
+#include "luthier/ops/token_logprob.h"
+#include "luthier/train/micro_batches.h"
+#include "luthier/train/target_states.h"
+
+namespace luthier {
+namespace {
+
+double weight_of(const Dataset& dataset, const std::vector<int64_t>& examples) {
+  double weight = 0;
+  for (int64_t index : examples) weight += dataset.example(index).weight();
+  return weight;
+}
+
+// The dataset row of the first target whose log-probability is not finite.
+void check_finite(const at::Tensor& log_probs, const Batch& batch, const std::vector<int64_t>& rows) {
+  const float* value = log_probs.const_data_ptr<float>();
+  for (int64_t r = 0; r < batch.target_count(); ++r) {
+    if (!std::isfinite(value[r])) fail("[train] the loss is not finite at row ", rows[batch.example[r]]);
+  }
+}
+
+std::vector<int64_t> rows_of(const Dataset& dataset, const std::vector<int64_t>& examples) {
+  std::vector<int64_t> rows;
+  for (int64_t index : examples) rows.push_back(dataset.example(index).row);
+  return rows;
+}
+
+}  // namespace
+
+Trainer::Trainer(Decoder& decoder, std::vector<Parameter>& parameters, const TrainerSettings& settings)
+    : decoder_(decoder),
+      settings_(settings),
+      optimizer_(parameters, settings.optimizer, settings.clip),
+      pass_(decoder),
+      evaluation_pass_(decoder) {
+  if (settings.micro_tokens < 1) fail_input("micro-tokens is ", settings.micro_tokens, ": it must be at least 1");
+}
+
+double Trainer::micro_step(const Batch& batch, const std::vector<int64_t>& rows, double total_weight) {
+  const TargetStates states(batch);
+  const ForestInput input = make_forest_input(batch, states.rows, decoder_.config);
+  const at::Tensor hidden = states.gather(pass_.forward(input, /*keep=*/true));
+  at::Tensor log_probs = at::empty({batch.target_count()}, at::kFloat);
+  at::Tensor log_sum_exp = at::empty_like(log_probs);
+  token_logprob_forward(hidden, decoder_.head.value, batch.targets, 1.0, log_probs, log_sum_exp);
+  check_finite(log_probs, batch, rows);
+  const Outcome outcome = objective_.evaluate(log_probs, batch, total_weight);
+  at::Tensor d_hidden = at::empty_like(hidden);
+  token_logprob_backward(hidden, decoder_.head.value, batch.targets, 1.0, log_sum_exp, outcome.d_log_probs, d_hidden,
+                         decoder_.head.gradient);
+  pass_.backward(input, states.scatter(d_hidden));
+  return outcome.loss;
+}
+
+StepResult Trainer::accumulate(Dataset& dataset, const std::vector<int64_t>& examples, bool count) {
+  LUTHIER_CHECK(!examples.empty(), "[train] a step without rows");
+  optimizer_.zero_gradients();
+  StepResult result;
+  result.weight = weight_of(dataset, examples);
+  result.rows = static_cast<int64_t>(examples.size());
+  for (int64_t index : examples) result.tokens += static_cast<int64_t>(dataset.example(index).tokens.size());
+  for (const MicroBatch& micro : make_micro_batches(dataset, examples, settings_.micro_tokens)) {
+    result.loss += micro_step(micro.batch, rows_of(dataset, micro.examples), result.weight);
+    result.computed_tokens += micro.batch.rows();
+    result.supervised_tokens += micro.batch.target_count();
+    if (count) dataset.count(micro.batch, micro.examples);
+  }
+  result.gradient_norm = optimizer_.gradient_norm();
+  return result;
+}
+
+StepResult Trainer::step(Dataset& dataset, const std::vector<int64_t>& examples, double learning_rate) {
+  const StepResult result = accumulate(dataset, examples, /*count=*/true);
+  if (!std::isfinite(result.gradient_norm)) fail_gradient(dataset, examples);
+  optimizer_.step(learning_rate, result.gradient_norm);
+  return result;
+}
+
+StepResult Trainer::gradients(Dataset& dataset, const std::vector<int64_t>& examples) {
+  return accumulate(dataset, examples, /*count=*/false);
+}
+
+void Trainer::fail_gradient(Dataset& dataset, const std::vector<int64_t>& examples) {
+  for (int64_t index : examples) {
+    if (!std::isfinite(accumulate(dataset, {index}, /*count=*/false).gradient_norm)) {
+      fail("[train] the gradient is not finite at row ", dataset.example(index).row);
+    }
+  }
+  fail("[train] the gradient of the step is not finite, though that of each row is; it starts at row ",
+       dataset.example(examples.front()).row);
+}
+
+LossSum Trainer::loss(const Dataset& dataset, const std::vector<int64_t>& examples) {
+  LossSum sum;
+  for (const MicroBatch& micro : make_micro_batches(dataset, examples, settings_.micro_tokens)) {
+    const TargetStates states(micro.batch);
+    const ForestInput input = make_forest_input(micro.batch, states.rows, decoder_.config);
+    const at::Tensor hidden = states.gather(evaluation_pass_.forward(input, /*keep=*/false));
+    at::Tensor log_probs = at::empty({micro.batch.target_count()}, at::kFloat);
+    at::Tensor log_sum_exp = at::empty_like(log_probs);
+    token_logprob_forward(hidden, decoder_.head.value, micro.batch.targets, 1.0, log_probs, log_sum_exp);
+    sum.loss += objective_.evaluate(log_probs, micro.batch, 1.0).loss;
+    sum.weight += weight_of(dataset, micro.examples);
+  }
+  return sum;
+}
+
+}  // namespace luthier

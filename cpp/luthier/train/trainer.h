@@ -1,0 +1,64 @@
+// The optimiser step: rows to micro-batches, forward, loss, backward, clip, update.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "luthier/data/dataset.h"
+#include "luthier/model/pass.h"
+#include "luthier/train/objective.h"
+#include "luthier/train/optimizer.h"
+
+namespace luthier {
+
+struct TrainerSettings {
+  int64_t micro_tokens = 4096;  // most rows of a forest that are computed at once; one longer example goes alone
+  double clip = 1.0;
+  AdamWSettings optimizer;
+};
+
+struct StepResult {
+  double loss = 0;            // the weighted mean over the step's targets, before the update
+  double gradient_norm = 0;   // before clipping
+  double weight = 0;          // the summed weight of the targets
+  int64_t rows = 0;           // examples
+  int64_t tokens = 0;         // of the examples, each on its own
+  int64_t computed_tokens = 0;  // after sharing prefixes and leaving out what no target needs
+  int64_t supervised_tokens = 0;
+};
+
+/// The weighted sum of -log p over targets, and the sum of the weights.
+struct LossSum {
+  double loss = 0, weight = 0;
+};
+
+class Trainer {
+ public:
+  /// Trains `parameters`, whose gradients are attached to the decoder. Both must outlive the trainer.
+  Trainer(Decoder& decoder, std::vector<Parameter>& parameters, const TrainerSettings& settings);
+
+  /// One update from these examples of the dataset, in whose ledger they are counted. When a loss or a gradient is not
+  /// finite it throws Error that names the row, and changes nothing.
+  StepResult step(Dataset& dataset, const std::vector<int64_t>& examples, double learning_rate);
+  /// The loss of the examples, with no gradient and no entry in the ledger.
+  LossSum loss(const Dataset& dataset, const std::vector<int64_t>& examples);
+  /// The mean loss, and its gradient left in the parameters' `gradient`; no update.
+  StepResult gradients(Dataset& dataset, const std::vector<int64_t>& examples);
+
+  Optimizer& optimizer() { return optimizer_; }
+
+ private:
+  StepResult accumulate(Dataset& dataset, const std::vector<int64_t>& examples, bool count);
+  double micro_step(const Batch& batch, const std::vector<int64_t>& rows, double total_weight);
+  [[noreturn]] void fail_gradient(Dataset& dataset, const std::vector<int64_t>& examples);
+
+  Decoder& decoder_;
+  TrainerSettings settings_;
+  SupervisedObjective objective_;
+  Optimizer optimizer_;
+  DecoderPass pass_, evaluation_pass_;
+};
+
+}  // namespace luthier

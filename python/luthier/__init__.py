@@ -1,0 +1,1 @@
+"""Luthier fits a small open-weights language model to one narrow job."""

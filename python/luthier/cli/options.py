@@ -1,0 +1,59 @@
+"""Options that several commands share, and the choice between a run and a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from luthier.models.model import Model
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
+RunArgument = Annotated[Path | None, typer.Argument(metavar="[RUN]", help="Folder of a run, as fit wrote it.")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="A model instead of a run: folder, GGUF file, known name or hub id.")
+]
+AdapterFolder = Annotated[Path | None, typer.Option("--adapter", help="PEFT adapter folder for --model.")]
+Dtype = Annotated[str | None, typer.Option("--dtype", help="bfloat16 or float32 [default: the run's, else bfloat16]")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Processor threads [default: all cores]")]
+TextColumn = Annotated[str | None, typer.Option("--text", help="CSV: the column with the text.")]
+LabelColumn = Annotated[str | None, typer.Option("--label", help="CSV: the column with the answer.")]
+SystemFile = Annotated[Path | None, typer.Option("--system", help="File with a system message for rows without one.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out bad rows even if more than 1 % are bad.")]
+
+
+def set_threads(threads: int | None) -> None:
+    """Sets the threads of the core where a number was given."""
+    if threads is not None:
+        from luthier import _core
+
+        _core.set_threads(threads)
+
+
+def check_choice(run: Path | None, model: str | None, adapter: Path | None = None) -> None:
+    """Raises InputError unless exactly one of run and model is given, and an adapter only with a model."""
+    from luthier.errors import InputError
+
+    if (run is None) == (model is None):
+        raise InputError("give either the folder of a run or --model MODEL" + ("" if run is None else ", not both"))
+    if adapter is not None and model is None:
+        raise InputError("--adapter goes with --model; a run brings its own adapter")
+
+
+def load_model(model: str, adapter: Path | None, dtype: str | None) -> Model:
+    """The model that --model, --adapter and --dtype name."""
+    from luthier.models import load
+
+    return load(model, adapter=adapter, dtype=dtype or "bfloat16")
+
+
+def print_result(value: Any, as_json: bool, plain: Callable[[], None]) -> None:
+    """Prints `value` as JSON on stdout, or lets `plain` print it for people."""
+    if as_json:
+        print(json.dumps(value, ensure_ascii=False))
+    else:
+        plain()

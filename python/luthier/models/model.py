@@ -1,0 +1,149 @@
+"""`Model`: a loaded decoder with its tokenizer, to look into, to take gradients of, and to answer with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, overload
+
+from luthier.errors import InputError
+from luthier.models.conversations import Conversation, is_batch, to_record, training_records
+from luthier.models.locate import ModelSource
+from luthier.records import Record, Records
+from luthier.text.encode import ChatEncoder
+
+if TYPE_CHECKING:
+    import torch
+
+    from luthier import _core
+    from luthier.export.adapter import AdapterConfig
+    from luthier.text.tokenizer import Tokenizer
+
+_MICRO_TOKENS = 4096
+
+
+class Model:
+    """A decoder, its tokenizer and perhaps an adapter. Make one with `luthier.load`.
+
+    `source` says where the weights came from; `adapter` is the configuration of the attached adapter or None; `encoder`
+    turns Records into token ids.
+    """
+
+    def __init__(
+        self, decoder: _core.Decoder, tokenizer: Tokenizer, source: ModelSource, adapter: AdapterConfig | None = None
+    ) -> None:
+        self.decoder = decoder
+        self.tokenizer = tokenizer
+        self.source = source
+        self.adapter = adapter
+        self.encoder = ChatEncoder(tokenizer)
+
+    def logits(self, ids: Sequence[int]) -> torch.Tensor:
+        """The logits after each token of `ids`: [tokens, vocabulary], fp32. Raises InputError for ids out of range."""
+        logits: torch.Tensor = self.decoder.logits([int(token) for token in ids])
+        return logits
+
+    def loss_and_gradients(
+        self, rows: str | PathLike[str] | Records | Sequence[Conversation], max_length: int | None = None
+    ) -> tuple[float, dict[str, torch.Tensor]]:
+        """The mean loss over the supervised tokens of `rows` and its gradient for each parameter, in fp32.
+
+        With an adapter, gradients of its tensors under their PEFT names; without, of every weight under its
+        Transformers name. `rows` are a file, Records, or conversations that end with an answer. Nothing is updated.
+        Rows longer than `max_length` tokens (default: what the model can hold) are cut.
+        Raises InputError when a row cannot be used or has nothing to learn from.
+        """
+        from luthier import _core
+
+        records = training_records(rows)
+        dataset = _core.Dataset(max_length or int(self.decoder.config["max_positions"]))
+        for index, (record, row) in enumerate(zip(records, self.encoder.encode_rows(records), strict=True)):
+            dropped = dataset.add(index, row.tokens, row.weights, row.ends)
+            if dropped:
+                raise InputError(f"{record.where}: {dropped}")
+        if len(dataset) == 0:
+            raise InputError("[loss_and_gradients] there are no rows")
+        mode = "full" if self.adapter is None else "lora"
+        trainer = _core.Trainer(self.decoder, mode, _MICRO_TOKENS, 0.0, 0.0)
+        loss, gradients = trainer.loss_and_gradients(dataset, list(range(len(dataset))))
+        return loss, gradients
+
+    @overload
+    def generate(
+        self, prompts: str | Record, max_new_tokens: int = ..., temperature: float = ..., seed: int = ...
+    ) -> str: ...
+    @overload
+    def generate(
+        self, prompts: Sequence[Any], max_new_tokens: int = ..., temperature: float = ..., seed: int = ...
+    ) -> str | list[str]: ...
+    def generate(
+        self,
+        prompts: Conversation | Sequence[Conversation],
+        max_new_tokens: int = 40,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> str | list[str]:
+        """The model's answer to a text or a list of messages, or the answers to a list of these, in order.
+
+        A text is one user message. An answer ends at the model's end token or after `max_new_tokens`. Temperature 0 is
+        greedy; above it, answers are sampled and the same seed gives the same ones.
+        """
+        if is_batch(prompts):
+            batch: Sequence[Conversation] = prompts  # type: ignore[assignment]
+            records = [to_record(prompt, index) for index, prompt in enumerate(batch)]
+            return self.answer(records, max_new_tokens, temperature, seed)
+        return self.answer([to_record(prompts)], max_new_tokens, temperature, seed)[0]  # type: ignore[arg-type]
+
+    def answer(
+        self,
+        records: Sequence[Record],
+        max_new_tokens: int = 40,
+        temperature: float = 0.0,
+        seed: int = 0,
+        on_done: Callable[[int], None] | None = None,
+    ) -> list[str]:
+        """The answers to Records, as text. `on_done` hears now and then how many are finished."""
+        tokens = self.answer_tokens(records, max_new_tokens, temperature, seed, on_done)
+        return [self.tokenizer.decode(answer) for answer in tokens]
+
+    def answer_tokens(
+        self,
+        records: Sequence[Record],
+        max_new_tokens: int = 40,
+        temperature: float = 0.0,
+        seed: int = 0,
+        on_done: Callable[[int], None] | None = None,
+    ) -> list[list[int]]:
+        """The answers to Records, as token ids without the end token. Prompts that begin alike are computed once.
+
+        Raises InputError for settings out of range, and for a prompt that leaves no room for `max_new_tokens`.
+        """
+        from luthier import _core
+
+        if max_new_tokens < 1:
+            raise InputError(f"max_new_tokens is {max_new_tokens}; it must be 1 at least")
+        if not temperature >= 0:
+            raise InputError(f"temperature is {temperature}; it must be 0 (greedy) or above")
+        limit = int(self.decoder.config["max_positions"])
+        prompts = self.encoder.encode_prompts(records)
+        for record, prompt in zip(records, prompts, strict=True):
+            if len(prompt) + max_new_tokens > limit:
+                raise InputError(
+                    f"{record.where}: the prompt has {len(prompt)} tokens, and {max_new_tokens} more would pass the "
+                    f"{limit} positions of the model; shorten the prompt or lower max-new-tokens"
+                )
+        if not prompts:
+            return []
+        ends = sorted(self.encoder.end_ids)
+        answers: list[list[int]] = _core.generate(
+            self.decoder, prompts, max_new_tokens, ends, temperature, seed, on_done=on_done
+        )
+        return answers
+
+    def __repr__(self) -> str:
+        config = self.decoder.config
+        adapter = f", {self.adapter.summary}" if self.adapter is not None else ""
+        return (
+            f"Model({self.source.name}: {config['family']}, {self.decoder.parameter_count / 1e6:,.1f} M parameters, "
+            f"{config['layers']} layers of {config['hidden_size']}, {self.decoder.dtype}{adapter})"
+        )

@@ -1,0 +1,130 @@
+"""What a row of the user's file becomes: a record of typed messages that knows its file and line."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, overload
+
+__all__ = ["BadRow", "Message", "Record", "Records"]
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of a chat.
+
+    `role` is system, developer, user or assistant. `weight` scales the loss of an assistant message: 0 leaves it
+    unsupervised, 1 is the usual value; it is 0 for the other roles, which are never supervised.
+    """
+
+    role: str
+    content: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row: its messages, where it stood, and the row itself so that it can be written back.
+
+    `line` is the 1-based line of the file on which the row starts. `weight` scales the loss of the whole row. `extra`
+    holds the row's keys that Luthier does not read; `raw` is the parsed row, unchanged.
+    """
+
+    messages: tuple[Message, ...]
+    file: str = ""
+    line: int = 0
+    weight: float = 1.0
+    extra: Mapping[str, Any] = field(default_factory=lambda: _NOTHING, compare=False)
+    raw: Mapping[str, Any] = field(default_factory=lambda: _NOTHING, compare=False, repr=False)
+
+    @property
+    def where(self) -> str:
+        """`file:line`, as error messages name the row."""
+        return f"{self.file}:{self.line}"
+
+    @property
+    def prompt(self) -> tuple[Message, ...]:
+        """The messages up to the point where the model is to answer: all but a trailing assistant message."""
+        return self.messages[:-1] if self.reference is not None else self.messages
+
+    @property
+    def reference(self) -> str | None:
+        """The content of a trailing assistant message, the answer to compare with; None where there is none."""
+        if self.messages and self.messages[-1].role == "assistant":
+            return self.messages[-1].content
+        return None
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that could not be used: where it starts and why."""
+
+    file: str
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.reason}"
+
+
+@dataclass(frozen=True, repr=False)
+class Records(Sequence[Record]):
+    """The usable rows of one file, in its order.
+
+    `bad` lists the rows that were left out, `sha256` is that of the file's bytes, in hexadecimal.
+    """
+
+    rows: tuple[Record, ...]
+    path: Path
+    sha256: str = ""
+    bad: list[BadRow] = field(default_factory=list)
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> Records: ...
+    def __getitem__(self, index: int | slice) -> Record | Records:
+        if isinstance(index, slice):
+            return Records(self.rows[index], self.path, self.sha256, self.bad)
+        return self.rows[index]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.rows)
+
+    def _summary(self) -> str:
+        turns = sum(message.role == "assistant" for row in self.rows for message in row.messages)
+        bad = f", {len(self.bad)} bad" if self.bad else ""
+        return f"{len(self.rows):,} rows, {turns:,} assistant turns{bad}"
+
+    def __repr__(self) -> str:
+        lines = [f"Records({str(self.path)!r}: {self._summary()})"]
+        for row in self.rows[:3]:
+            shown = " | ".join(f"{message.role}: {_shortened(message.content, 40)}" for message in row.messages)
+            lines.append(f"  {row.line:>6}  {_shortened(shown, 110)}")
+        if len(self.rows) > 3:
+            lines.append(f"  ... and {len(self.rows) - 3:,} more")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        cells = []
+        for row in self.rows[:5]:
+            shown = "<br>".join(
+                f"<b>{html.escape(message.role)}</b> {html.escape(_shortened(message.content, 160))}"
+                for message in row.messages
+            )
+            cells.append(f"<tr><td>{row.line}</td><td style='text-align:left'>{shown}</td></tr>")
+        title = f"{html.escape(str(self.path))}: {html.escape(self._summary())}"
+        return f"<table><caption>{title}</caption>{''.join(cells)}</table>"
+
+
+def _shortened(text: str, width: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: width - 3] + "..."

@@ -1,0 +1,201 @@
+"""The fit, from rows to a result, read from top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from luthier.errors import InputError, LuthierError
+from luthier.training import durable, fit_model, output_folder, run_record
+from luthier.training.checkpoint import Checkpoints, RunState
+from luthier.training.continuation import check_inputs
+from luthier.training.fit_data import FitRows, encode_records, read_records
+from luthier.training.interrupts import Interrupted, stop_on_signals
+from luthier.training.ledger_file import LedgerLine, ledger_lines, summarise, write_ledger
+from luthier.training.plan import plan_steps
+from luthier.training.progress import Progress
+from luthier.training.result import write_result
+from luthier.training.settings import FitSettings, Lora, flatten
+from luthier.training.steps import Job, run_steps
+
+if TYPE_CHECKING:
+    from luthier.records.record import Record
+
+LEDGER_FILE = "ledger.jsonl"
+METRICS_FILE = "metrics.jsonl"
+CHECKPOINTS = "checkpoints"
+
+
+def fit_to_folder(
+    settings: FitSettings,
+    progress: Progress,
+    train_records: Sequence[Record] | None = None,
+    valid_records: Sequence[Record] | None = None,
+) -> Path:
+    """Fits a model as the settings say and returns the output folder, which then holds the whole run.
+
+    Rows are read from the settings' files unless they are given. Raises InputError for anything wrong with the input,
+    Interrupted after a checkpoint when the user stopped the run, and LuthierError when training or saving failed; what
+    was saved before stays valid.
+    """
+    from luthier import _core
+    from luthier.models.load import load_decoder, load_tokenizer
+    from luthier.models.locate import locate
+
+    out = Path(settings.run.out)
+    data, optimizer, resume = settings.data, settings.optimizer, settings.start.resume
+    output_folder.check_output(out, settings.start, _input_paths(settings))
+    if resume and run_record.read_record(out)["status"] == "done":
+        progress.note(f"{out}: the run is done; there is nothing to continue")
+        return out
+    if settings.run.threads is not None:
+        _core.set_threads(settings.run.threads)
+
+    # Rows to tokens: the data sets hold what is trained on and count what becomes of every row.
+    source = locate(settings.model)
+    tokenizer = load_tokenizer(source)
+    if train_records is None:
+        if data.train is None:
+            raise InputError(
+                "no training rows: name a file, such as luthier fit train.jsonl --model MODEL --out runs/a"
+            )
+        train_records = read_records(data.train, data)
+    if valid_records is None and data.valid is not None:
+        valid_records = read_records(data.valid, data)
+    train = encode_records(train_records, tokenizer, data.max_length)
+    valid = encode_records(valid_records, tokenizer, data.max_length) if valid_records is not None else None
+    _note_rows(progress, train, data.max_length)
+
+    hashes = {
+        "train_rows": train.sha256,
+        "valid_rows": valid.sha256 if valid is not None else None,
+        "model": fit_model.model_sha256(source),
+        "adapter_init": fit_model.adapter_init_sha256(settings),
+    }
+    if resume:
+        check_inputs(run_record.read_record(out), hashes, out)
+
+    # The model, what is trained of it, and the order of the rows.
+    decoder = load_decoder(source, settings.run.dtype)
+    lora = settings.adapter if isinstance(settings.adapter, Lora) else None
+    adapter = fit_model.attach(decoder, lora, settings.run.seed, source.name) if lora is not None else None
+    trainer = _core.Trainer(decoder, settings.method, settings.run.micro_tokens, optimizer.clip, optimizer.weight_decay)
+    sampler = _core.Sampler(len(train.dataset), optimizer.batch_size, settings.run.seed, data.order == "shuffled")
+    plan = plan_steps(sampler.steps_per_epoch, optimizer, settings.run, valid is not None)
+
+    with output_folder.locked(out):
+        checkpoints = Checkpoints(out / CHECKPOINTS)
+        checkpoints.clean()
+        state: RunState | None = None
+        if resume:
+            record = {**run_record.read_record(out), "status": "running"}
+            if steps := checkpoints.steps():
+                state = checkpoints.load_state(steps[-1])
+                trainer.restore(checkpoints.load_tensors(steps[-1]))
+                sampler.restore(state.sampler)
+            progress.note(f"continuing after step {state.step if state else 0} of {plan.total_steps}")
+        else:
+            recorded = flatten(settings) | _absolute_paths(settings, train, valid) | {"model": source.name}
+            if lora is not None and lora.init is not None and adapter is not None:
+                recorded |= fit_model.recorded_values(adapter)
+            record = run_record.new_record(recorded, hashes | _file_hashes(settings), _core.threads())
+            _write(out, lambda: output_folder.clear_run(out))
+        _write(out, lambda: run_record.write_record(out, record))
+        seen_before = state.times_seen if state is not None else []
+        job = Job(out, plan, trainer, sampler, train, valid, checkpoints, progress, seen_before)
+        _write(out, lambda: write_ledger(out / LEDGER_FILE, _ledger(job)))
+
+        try:
+            with stop_on_signals() as stop:
+                state = run_steps(job, state, out / METRICS_FILE, stop)
+            if state.best is not None and state.best.step != state.step:
+                trainer.restore(checkpoints.load_tensors(state.best.step))
+            result = write_result(out, decoder, tokenizer, source, adapter)
+            ledger = _ledger(job)
+            write_ledger(out / LEDGER_FILE, ledger)
+        except BaseException as error:
+            _note_end(out, record, error)
+            raise
+        outcome = {
+            "steps": state.step,
+            "loss": state.metrics["loss"],
+            "best": asdict(state.best) if state.best is not None else None,
+            "rows": summarise(ledger),
+        }
+        record["sha256"] = record["sha256"] | result
+        _write(out, lambda: run_record.write_record(out, run_record.finish(record, "done", error=None, **outcome)))
+    return out
+
+
+def _input_paths(settings: FitSettings) -> list[str | None]:
+    data, adapter = settings.data, settings.adapter
+    init = adapter.init if isinstance(adapter, Lora) else None
+    return [
+        data.train,
+        data.valid,
+        data.test,
+        data.system,
+        init,
+        settings.model if Path(settings.model).exists() else None,
+    ]
+
+
+def _absolute_paths(settings: FitSettings, train: FitRows, valid: FitRows | None) -> dict[str, str | None]:
+    """The paths of the inputs as run.json records them, so that a run can be continued from another folder."""
+    data, adapter = settings.data, settings.adapter
+    given: dict[str, str | None] = {
+        "train": data.train or train.path,
+        "valid": data.valid or (valid.path if valid is not None else None),
+        "test": data.test,
+        "system": data.system,
+    }
+    if isinstance(adapter, Lora):
+        given["adapter_init"] = adapter.init
+    return {key: str(Path(path).resolve()) if path is not None else None for key, path in given.items()}
+
+
+def _file_hashes(settings: FitSettings) -> dict[str, str | None]:
+    """SHA-256 of the data files, for people to compare with `sha256sum`."""
+    data = settings.data
+    paths = {"train_file": data.train, "valid_file": data.valid, "test_file": data.test}
+    try:
+        return {name: durable.file_sha256(Path(path)) if path is not None else None for name, path in paths.items()}
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read: {error.strerror or error}") from None
+
+
+def _note_rows(progress: Progress, train: FitRows, max_length: int) -> None:
+    ledger = train.dataset.ledger()
+    used = [line for line in ledger if line["dropped"] is None]
+    tokens = sum(line["tokens"] for line in used)
+    progress.note(f"{train.name}: {len(used):,} rows, {tokens:,} tokens")
+    for reason, count in train.dropped().items():
+        progress.note(f"  not used: {count:,} rows ({reason})")
+    if cut := sum(1 for line in used if line["tokens_cut"]):
+        progress.note(f"  cut to {max_length} tokens: {cut:,} rows; --max-length sets the limit")
+
+
+def _ledger(job: Job) -> list[LedgerLine]:
+    train = job.train
+    return ledger_lines(train.dataset.ledger(), train.places, train.bad, job.seen_before or None)
+
+
+def _write(out: Path, action: Any) -> None:
+    try:
+        action()
+    except OSError as error:
+        raise LuthierError(
+            f"cannot write to {out}: {error.strerror or error}; free space or choose another --out"
+        ) from error
+
+
+def _note_end(out: Path, record: dict[str, Any], error: BaseException) -> None:
+    """Notes in run.json how a run ended; a disk that is full must not hide the error itself."""
+    status: run_record.Status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+    text = None if isinstance(error, Interrupted) else (str(error) or type(error).__name__)
+    try:
+        run_record.write_record(out, run_record.finish(record, status, error=text))
+    except OSError:
+        pass

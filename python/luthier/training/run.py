@@ -1,0 +1,224 @@
+"""`luthier.fit` and the `Run` it returns: a fit in three lines of Python."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from luthier.errors import InputError
+from luthier.training import run_record
+from luthier.training.ledger_file import LedgerLine, read_ledger
+from luthier.training.loop import LEDGER_FILE, METRICS_FILE, fit_to_folder
+from luthier.training.metrics_log import read_metrics
+from luthier.training.progress import open_progress
+from luthier.training.result import ADAPTER, MODEL
+from luthier.training.settings import Full, Lora, adapter_values, canonical_key, compose
+
+if TYPE_CHECKING:
+    from luthier.evaluation import Evaluation
+    from luthier.generation.file import GenerationStats
+    from luthier.models.model import Model
+    from luthier.records.record import Record
+
+_PATHS = ("model", "out", "valid", "test", "system", "adapter_init")
+
+
+def fit(
+    rows: Any = None,
+    *,
+    model: str | PathLike[str] | None = None,
+    out: str | PathLike[str],
+    adapter: Lora | Full | str | None = None,
+    valid: Any = None,
+    quiet: bool = False,
+    **settings: Any,
+) -> Run:
+    """Fits a model to rows and returns the finished run.
+
+        run = lu.fit(lu.read("train.jsonl"), model="MODEL", adapter=lu.Lora(rank=16), out="runs/a", epochs=2)
+
+    `rows` and `valid` are files, Records, or lists of conversations that end with an answer. `settings` are the flags
+    of `luthier fit` with underscores (epochs, steps, batch_size, learning_rate, max_length, dtype, seed, resume, ...).
+    Raises InputError for wrong input or settings, KeyboardInterrupt (with a checkpoint saved) when interrupted.
+    """
+    values: dict[str, Any] = {canonical_key(key, "fit"): value for key, value in settings.items()}
+    if isinstance(adapter, Lora | Full):
+        values |= adapter_values(adapter)
+    elif adapter is not None:
+        values["adapter"] = adapter
+    values |= {"model": model, "out": out}
+    train_rows, values["train"] = _rows(rows)
+    valid_rows, values["valid"] = _rows(valid)
+    for key in _PATHS:
+        if values.get(key) is not None:
+            values[key] = str(values[key])
+    return run_fit(values, train_rows, valid_rows, quiet=quiet)
+
+
+def run_fit(
+    values: Mapping[str, Any],
+    train_rows: Sequence[Record] | None = None,
+    valid_rows: Sequence[Record] | None = None,
+    *,
+    quiet: bool = False,
+) -> Run:
+    """A fit from flat settings, as the command line gives them; `test` rows are evaluated at the end."""
+    from luthier.training.continuation import continued_settings
+
+    settings = continued_settings(values) if values.get("resume") else compose(values)
+    with open_progress(quiet) as progress:
+        run = Run(fit_to_folder(settings, progress, train_rows, valid_rows))
+    if settings.data.test is not None:
+        run.evaluate(settings.data.test)
+    return run
+
+
+class Run:
+    """A run in its output folder: opened by `fit`, or by path to look at it later."""
+
+    def __init__(self, folder: str | PathLike[str]) -> None:
+        """Raises InputError when the folder holds no run."""
+        self.folder = Path(folder)
+        self._models: dict[str, Model] = {}
+        self._dtype: str | None = None
+        run_record.read_record(self.folder)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The content of run.json as it is now: settings, versions, sha256, status, losses."""
+        return run_record.read_record(self.folder)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of the run under their flat names."""
+        settings: dict[str, Any] = self.record["settings"]
+        return settings
+
+    @property
+    def status(self) -> str:
+        """running, done, interrupted or failed."""
+        return str(self.record["status"])
+
+    @property
+    def metrics(self) -> list[dict[str, float]]:
+        """One dictionary per step: loss, learning_rate, tokens, seconds, ...; valid_loss where it was measured."""
+        path = self.folder / METRICS_FILE
+        return read_metrics(path) if path.exists() else []
+
+    @property
+    def ledger(self) -> list[LedgerLine]:
+        """What became of every row of the input."""
+        path = self.folder / LEDGER_FILE
+        return read_ledger(path) if path.exists() else []
+
+    @property
+    def adapter(self) -> Path | None:
+        """The adapter's folder; None after full fine-tuning, which leaves a model instead."""
+        return self.folder / ADAPTER if self.settings["adapter"] == "lora" else None
+
+    def model(self, dtype: str | None = None) -> Model:
+        """The tuned model, loaded once per dtype (default: that of the fit).
+
+        Raises InputError when the run is not finished or its base model is gone.
+        """
+        from luthier.models import load
+
+        record = self.record
+        settings = record["settings"]
+        result = self.folder / (ADAPTER if settings["adapter"] == "lora" else MODEL)
+        if not result.is_dir():
+            raise InputError(
+                f"{self.folder}: the run is {record['status']} and has no {result.name}/ yet; "
+                f"continue it with: luthier fit --resume --out {self.folder}"
+            )
+        kind = dtype or self._dtype or str(settings["dtype"])
+        if kind not in self._models:
+            base, adapter = (settings["model"], result) if result.name == ADAPTER else (str(result), None)
+            self._models[kind] = load(base, adapter=adapter, dtype=kind)
+        return self._models[kind]
+
+    def with_dtype(self, dtype: str) -> Run:
+        """The same run, whose model is loaded in `dtype` from now on."""
+        other = Run(self.folder)
+        other._dtype = dtype
+        return other
+
+    def evaluate(self, test: Any, out: str | PathLike[str] | None = None, **options: Any) -> Evaluation:
+        """Answers the rows of a test file and compares; writes evaluation.json and predictions.jsonl into the run's
+        folder.
+
+        Column names and the system message are those of the run unless given. Every opening of a test file is counted
+        in run.json. `options` are those of `luthier.evaluation.evaluate`.
+        """
+        from luthier.evaluation import evaluate
+
+        model = self.model()
+        if isinstance(test, str | PathLike):
+            options = self._reading(options)
+            run_record.count_test_opening(self.folder, Path(test))
+        return evaluate(model, test, out=out if out is not None else self.folder, **options)
+
+    def generate(self, prompts: Any, max_new_tokens: int = 256, temperature: float = 0.0, seed: int = 0) -> Any:
+        """The tuned model's answer to a text or a list of messages, or its answers to a list of these."""
+        return self.model().generate(prompts, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+
+    def generate_file(
+        self, source: str | PathLike[str], destination: str | PathLike[str], **options: Any
+    ) -> GenerationStats:
+        """Answers the rows of a file and writes them with `output`; options as in `luthier.generation.file`."""
+        from luthier.generation.file import generate_file
+
+        return generate_file(self.model(), source, destination, **self._reading(options))
+
+    def export(self, to: str | PathLike[str], dtype: str = "bfloat16") -> Path:
+        """Writes a Transformers folder in which the adapter is merged into the weights. Raises InputError,
+        LuthierError.
+        """
+        from luthier.export.merged import write_merged_folder
+
+        model = self.model("float32")
+        return write_merged_folder(model.decoder, model.tokenizer, model.source, to, dtype=dtype)
+
+    def _reading(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options with the run's columns and system message where the caller gives none."""
+        settings = self.settings
+        own = {key: settings[key] for key in ("text", "label", "system") if settings.get(key) is not None}
+        return own | {key: value for key, value in options.items() if value is not None}
+
+    def _facts(self) -> list[tuple[str, str]]:
+        record = self.record
+        settings = record["settings"]
+        facts = [("status", record["status"]), ("model", settings["model"])]
+        kind = f"lora rank {settings['rank']}" if settings["adapter"] == "lora" else "full"
+        facts.append(("adapter", kind))
+        if metrics := self.metrics:
+            facts += [("steps", str(len(metrics))), ("loss", f"{metrics[0]['loss']:.4f} to {metrics[-1]['loss']:.4f}")]
+        if best := record.get("best"):
+            facts.append(("valid loss", f"{best['valid_loss']:.4f} after step {best['step']}"))
+        if rows := record.get("rows"):
+            facts.append(("rows", f"{rows['used']:,} of {rows['rows']:,} used"))
+        return facts
+
+    def __repr__(self) -> str:
+        facts = ", ".join(f"{name} {value}" for name, value in self._facts())
+        return f"Run({str(self.folder)!r}: {facts})"
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
+            for name, value in self._facts()
+        )
+        return f"<table><caption>{html.escape(str(self.folder))}</caption>{cells}</table>"
+
+
+def _rows(given: Any) -> tuple[Sequence[Record] | None, str | None]:
+    """(rows in memory, path): one of them is None, or both are."""
+    if given is None or isinstance(given, str | PathLike):
+        return None, None if given is None else str(given)
+    from luthier.models.conversations import training_records
+    from luthier.records import Records
+
+    return given if isinstance(given, Records) else training_records(given), None

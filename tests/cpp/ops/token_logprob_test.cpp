@@ -1,0 +1,93 @@
+#include "luthier/ops/token_logprob.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/log_softmax.h>
+#include <gtest/gtest.h>
+
+#include "dense_cases.h"
+#include "luthier/base/error.h"
+
+namespace luthier {
+namespace {
+
+using testing::Block;
+
+struct Case {
+  int64_t rows, columns, vocabulary;
+};
+constexpr Case kCases[] = {{1, 1, 1},     {1, 64, 1000},  {3, 33, 17},    {17, 576, 2049},
+                           {65, 48, 513}, {130, 35, 300}, {2100, 16, 50}, {40, 64, 4700}};
+constexpr double kScale = 0.7;
+
+TEST(TokenLogprob, forward_and_backward_agree_with_autograd) {
+  for (const Case& c : kCases) {
+    testing::on_every_path([&](at::ScalarType type) {
+      const double deviation = 3 / std::sqrt(static_cast<double>(c.columns));
+      const Block hidden(testing::normal({c.rows, c.columns}, type, 1));
+      const Block head(testing::normal({c.vocabulary, c.columns}, type, 2, deviation));
+      const at::Tensor targets = testing::integers(c.rows, c.vocabulary, 3);
+      const at::Tensor d_log_probs = testing::normal({c.rows}, at::kFloat, 4);
+      const at::Tensor hidden64 = testing::tracked(hidden.view), head64 = testing::tracked(head.view);
+      const at::Tensor logits = hidden64.mm(head64.t()) * kScale;
+      const at::Tensor expected = at::log_softmax(logits, 1).gather(1, targets.to(at::kLong).unsqueeze(1)).squeeze(1);
+      (expected * d_log_probs.to(at::kDouble)).sum().backward();
+
+      at::Tensor log_probs = at::empty({c.rows}, at::kFloat), log_sum_exp = at::empty({c.rows}, at::kFloat);
+      token_logprob_forward(hidden.view, head.view, targets, kScale, log_probs, log_sum_exp);
+      EXPECT_LE(testing::largest_error(log_probs, expected), 1e-5);
+      EXPECT_LE(testing::largest_error(log_sum_exp, logits.logsumexp(1)), 1e-5);
+
+      Block d_hidden(at::empty({c.rows, c.columns}, type)), d_head(testing::normal(head.view.sizes(), at::kFloat, 5));
+      const at::Tensor before = d_head.view.to(at::kDouble);
+      token_logprob_backward(hidden.view, head.view, targets, kScale, log_sum_exp, d_log_probs, d_hidden.view,
+                             d_head.view);
+      EXPECT_LE(testing::largest_error(d_hidden.view, hidden64.grad()), testing::rounding(type));
+      EXPECT_LE(testing::largest_error(d_head.view, before + head64.grad()), testing::rounding(type));
+      EXPECT_TRUE(d_hidden.intact() && d_head.intact());
+
+      at::Tensor again = at::empty({c.rows, c.columns}, type), log_probs_again = at::empty({c.rows}, at::kFloat);
+      token_logprob_forward(hidden.view, head.view, targets, kScale, log_probs_again, log_sum_exp);
+      token_logprob_backward(hidden.view, head.view, targets, kScale, log_sum_exp, d_log_probs, again, at::Tensor());
+      EXPECT_TRUE(testing::same_bits(log_probs_again, log_probs) && testing::same_bits(again, d_hidden.view));
+    });
+  }
+}
+
+TEST(TokenLogprob, logits_agree_with_double) {
+  for (const Case& c : kCases) {
+    testing::on_every_path([&](at::ScalarType type) {
+      const Block hidden(testing::normal({c.rows, c.columns}, type, 1));
+      const Block head(testing::normal({c.vocabulary, c.columns}, type, 2));
+      Block logits(at::empty({c.rows, c.vocabulary}, at::kFloat));
+      logits_forward(hidden.view, head.view, kScale, logits.view);
+      const at::Tensor truth = hidden.view.to(at::kDouble).mm(head.view.to(at::kDouble).t()) * kScale;
+      EXPECT_LE(testing::largest_error(logits.view, truth), 1e-5);
+      EXPECT_TRUE(logits.intact());
+    });
+  }
+}
+
+TEST(TokenLogprob, stays_finite_when_logits_are_large) {
+  testing::on_every_path([](at::ScalarType type) {
+    const at::Tensor hidden = testing::normal({5, 64}, type, 1, 100), head = testing::normal({700, 64}, type, 2, 10);
+    const at::Tensor targets = testing::integers(5, 700, 3);
+    at::Tensor log_probs = at::empty({5}, at::kFloat), log_sum_exp = at::empty({5}, at::kFloat);
+    token_logprob_forward(hidden, head, targets, 1, log_probs, log_sum_exp);
+    const at::Tensor logits = hidden.to(at::kDouble).mm(head.to(at::kDouble).t());
+    EXPECT_LE(testing::relative_error_of_elements(log_sum_exp, logits.logsumexp(1)), 1e-5);
+  });
+}
+
+TEST(TokenLogprob, refuses_targets_outside_the_vocabulary) {
+  const at::Tensor hidden = testing::normal({4, 8}, at::kFloat, 1), head = testing::normal({5, 8}, at::kFloat, 2);
+  const at::Tensor targets = testing::integers(4, 5, 3);
+  at::Tensor log_probs = at::empty({4}, at::kFloat), log_sum_exp = at::empty({4}, at::kFloat);
+  EXPECT_THROW(token_logprob_forward(hidden, head, targets + 5, 1, log_probs, log_sum_exp), Error);
+  EXPECT_THROW(token_logprob_forward(hidden, head, targets - 5, 1, log_probs, log_sum_exp), Error);
+  EXPECT_THROW(token_logprob_forward(hidden, head.narrow(1, 0, 7), targets, 1, log_probs, log_sum_exp), Error);
+  EXPECT_NO_THROW(token_logprob_forward(hidden, head, targets, 1, log_probs, log_sum_exp));
+}
+
+}  // namespace
+}  // namespace luthier

@@ -1,0 +1,194 @@
+"""The figures of an evaluation against figures computed by hand."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luthier.errors import InputError
+from luthier.evaluation.classes import classification, is_classification
+from luthier.evaluation.evaluate import judge
+from luthier.evaluation.json_answers import are_json, json_figures, parse, same, schema_of
+from luthier.evaluation.result import Evaluation
+from luthier.records import Message, Record
+
+FACTS: dict[str, Any] = {"seconds": 1.5, "new_tokens": 7, "model": "m", "test": "t.jsonl", "max_new_tokens": 9}
+
+
+def judged(pairs: list[tuple[str, str]], schema: dict[str, Any] | None = None) -> Evaluation:
+    rows = [
+        Record((Message("user", "q"), Message("assistant", expected)), file="t.jsonl", line=index + 1)
+        for index, (expected, _) in enumerate(pairs)
+    ]
+    return judge(rows, [output for _, output in pairs], schema, **FACTS)
+
+
+def test_classes_by_hand() -> None:
+    found = classification(["a", "a", "a", "b", "b", "c"], ["a", "a", "b", "b", "zzz", "a"])
+    # a: 2 of 3 predicted right, 2 of 3 found. b: 1 of 2, 1 of 2. c: never predicted, 0 of 1.
+    assert found.accuracy == pytest.approx(3 / 6)
+    assert found.per_class["a"].precision == pytest.approx(2 / 3)
+    assert found.per_class["a"].recall == pytest.approx(2 / 3)
+    assert found.per_class["b"].f1 == pytest.approx(1 / 2)
+    assert (found.per_class["c"].precision, found.per_class["c"].recall, found.per_class["c"].support) == (0, 0, 1)
+    assert found.macro_precision == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+    assert found.macro_recall == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+    assert found.macro_f1 == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+    assert found.labels == ["a", "b", "c"]
+    assert found.confusion == [[2, 1, 0, 0], [0, 1, 0, 1], [1, 0, 0, 0]]
+
+
+def test_a_reference_that_is_spelt_like_the_rest_keeps_its_rows() -> None:
+    found = classification(["(other)", "x", "x"], ["(other)", "unknown", "x"])
+    assert found.accuracy == pytest.approx(2 / 3)
+    assert found.per_class["(other)"].precision == 1.0
+    assert found.confusion == [[1, 0, 0], [0, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        (["a", "b", "a", "b"], True),
+        (["a", "b", "a"], False),
+        (["a", "a", "a"], False),
+        ([str(index % 51) for index in range(510)], False),
+        ([str(index % 50) for index in range(100)], True),
+        (["a\nb", "c", "a\nb", "c"], False),
+    ],
+)
+def test_the_rule_for_few_distinct_answers(answers: list[str], expected: bool) -> None:
+    assert is_classification(answers) is expected
+
+
+def test_answers_are_compared_without_white_space_at_the_ends() -> None:
+    evaluation = judged([("yes", " yes\n"), ("no", "No"), ("a b", "a  b")])
+    assert [prediction.correct for prediction in evaluation.predictions] == [True, False, False]
+    assert evaluation.exact_match == pytest.approx(1 / 3)
+    assert evaluation.classification is None and evaluation.json_figures is None
+    first = json.loads(evaluation.predictions_jsonl().splitlines()[0])
+    assert first == {"file": "t.jsonl", "line": 1, "expected": "yes", "output": " yes\n", "correct": True}
+
+
+def test_accuracy_is_exact_match_where_answers_are_few() -> None:
+    evaluation = judged([("yes", "yes"), ("no", "yes"), ("yes", " yes"), ("no", "maybe")])
+    assert evaluation.classification is not None
+    assert evaluation.classification.accuracy == evaluation.exact_match == 0.5
+    values = evaluation.to_json()
+    assert values["accuracy"] == 0.5
+    assert values["confusion"] == {"labels": ["no", "yes", "(other)"], "counts": [[0, 1, 1], [0, 2, 0]]}
+    assert values["per_class"]["yes"] == {
+        "precision": pytest.approx(2 / 3),
+        "recall": 1.0,
+        "f1": pytest.approx(0.8),
+        "support": 2,
+    }
+    assert json.loads(json.dumps(values, allow_nan=False)) == values
+
+
+def test_json_answers_by_hand() -> None:
+    reference = '{"a":1,"b":["x"]}'
+    outputs = [
+        reference,  # exact
+        '{ "b": ["x"], "a": 1.0 }',  # equal, but 1.0 where the references have integers: still the integer 1 in JSON
+        '{"a":2,"b":[]}',  # schema kept
+        '{"a":"2","b":[]}',  # another type
+        '{"a":2}',  # a key is missing
+        '{"a":2,"b":[],"c":0}',  # a key too many
+        '{"a":2,"b":[3]}',  # an item of another type
+        '{"a":1,"b":["x"]',  # cut short
+        '{"a":NaN,"b":["x"]}',  # not in the standard
+        "[]",
+    ]
+    evaluation = judged([(reference, output) for output in outputs])
+    assert evaluation.classification is None
+    figures = evaluation.json_figures
+    assert figures is not None
+    assert figures.valid_json == pytest.approx(8 / 10)
+    assert figures.schema_kept == pytest.approx(3 / 10)
+    assert figures.json_equal == pytest.approx(2 / 10)
+    assert evaluation.exact_match == pytest.approx(1 / 10)
+
+
+def test_a_given_schema_decides() -> None:
+    pairs = [('{"a":1}', '{"a":"text"}'), ('{"a":2}', '{"b":1}')]
+    figures = judged(pairs, {"type": "object", "required": ["a"]}).json_figures
+    assert figures is not None and figures.schema_kept == 0.5
+    with pytest.raises(InputError, match="JSON Schema is not valid"):
+        json_figures(["{}"], ["{}"], {"type": "nonsense"})
+    with pytest.raises(InputError, match="must be a JSON object"):
+        json_figures(["{}"], ["{}"], ["no", "schema"])  # type: ignore[arg-type]
+
+
+def test_the_schema_of_the_references() -> None:
+    schema = schema_of([{"a": 1, "b": None}, {"a": 2.5, "b": "x", "c": [True]}])
+    assert schema == {
+        "type": ["object"],
+        "properties": {
+            "a": {"type": ["number"]},
+            "b": {"type": ["null", "string"]},
+            "c": {"type": ["array"], "items": {"type": ["boolean"]}},
+        },
+        "required": ["a", "b"],
+        "additionalProperties": False,
+    }
+
+
+def test_equality_of_json_values() -> None:
+    assert same({"a": [1, 2.0]}, {"a": [1.0, 2]})
+    assert not same(True, 1)
+    assert not same([False], [0])
+    assert not same({"a": 1}, {"a": 1, "b": 2})
+    assert not same([1, 2], [2, 1])
+    assert not same("1", 1)
+
+
+def test_only_objects_and_arrays_are_json_tasks() -> None:
+    assert are_json(['{"a": 1}', "[]"])
+    assert not are_json(["1", "2"])
+    assert not are_json(['{"a": 1}', "text"])
+    assert not are_json([])
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(st.lists(json_values, min_size=1, max_size=6))
+def test_references_keep_their_own_schema_and_equal_themselves(values: list[Any]) -> None:
+    texts = [json.dumps(value) for value in values]
+    figures = json_figures(texts, texts)
+    assert (figures.valid_json, figures.schema_kept, figures.json_equal) == (1.0, 1.0, 1.0)
+
+
+@given(st.text())
+def test_any_output_can_be_judged(output: str) -> None:
+    parse(output)
+    evaluation = judged([('{"a": 1}', output)])
+    assert evaluation.json_figures is not None
+    assert 0 <= evaluation.exact_match <= evaluation.json_figures.json_equal <= evaluation.json_figures.valid_json <= 1
+
+
+def test_an_output_nested_too_deeply_is_not_valid() -> None:
+    figures = json_figures(["[]"], ["[" * 100_000])
+    assert figures.valid_json == 0
+
+
+def test_an_evaluation_prints_and_shows_in_a_notebook() -> None:
+    from rich.console import Console
+
+    evaluation = judged([("<b>", "<b>"), ("[no]", "[no]"), ("<b>", "x"), ("[no]", "[no]")])
+    console = Console(record=True, width=100, file=io.StringIO())
+    console.print(evaluation)
+    text = console.export_text()
+    assert "75.0%" in text and "macro F1" in text and "[no]" in text
+    html = evaluation._repr_html_()
+    assert "&lt;b&gt;" in html and "<b>" not in html
+    assert "exact match 75.0%" in repr(evaluation)
