@@ -106,7 +106,7 @@ class Comparison:
 
 
 def check_same_work(name: str, expected: dict[str, Any], steps: int, rows_per_step: int, sides: Round) -> None:
-    """Raises ValueError unless both sides trained on the same tokens in the same order and began at the same loss."""
+    """Raises ValueError unless both sides trained on the same tokens in the same order."""
     per_step = [sum(expected["tokens"][i : i + rows_per_step]) for i in range(0, steps * rows_per_step, rows_per_step)]
     for side, measured in (("Luthier", sides.luthier), ("TRL", sides.trl)):
         facts = (
@@ -119,10 +119,15 @@ def check_same_work(name: str, expected: dict[str, Any], steps: int, rows_per_st
                 raise ValueError(f"{name}: {side}'s {what} are {found[:8]}..., expected {wanted[:8]}...")
         if len(measured.seconds) != steps or len(measured.losses) != steps:
             raise ValueError(f"{name}: {side} made {len(measured.seconds)} steps, expected {steps}")
+
+
+def first_losses_agree(sides: Round) -> bool:
+    """Whether both sides began at the same loss, to 3 %.
+
+    Both start from the same weights and an adapter that changes nothing, so that only bf16 rounding differs.
+    """
     ours, theirs = sides.luthier.losses[0], sides.trl.losses[0]
-    if abs(ours - theirs) > FIRST_LOSS_TOLERANCE * theirs:
-        raise ValueError(f"{name}: the loss of the first step is {ours:.4f} for Luthier and {theirs:.4f} for TRL")
+    return abs(ours - theirs) <= FIRST_LOSS_TOLERANCE * theirs
 
 
 FIRST_LOSS_TOLERANCE = 0.03
-"""Both start from the same weights and an adapter that changes nothing, so that only bf16 rounding differs."""

@@ -21,7 +21,7 @@ from typing import Any
 import report
 from flops import step_flops
 from machine import this_machine
-from measurement import WARM_UP, Comparison, Measured, Round, check_same_work
+from measurement import WARM_UP, Comparison, Measured, Round, check_same_work, first_losses_agree
 from workloads import MAX_LENGTH, WORKLOADS, Workload
 
 HERE = Path(__file__).resolve().parent
@@ -96,9 +96,11 @@ def main() -> None:
     print(f"\n{text}\nmeasured in {(time.monotonic() - begin) / 60:.1f} minutes")
     if options.quick:
         print("nothing is written: --quick only shows that everything runs")
+        _check_losses(comparisons)
         return
     for path in report.write(options.out, machine, text, report.record(machine, settings, comparisons)):
         print(f"written: {path}")
+    _check_losses(comparisons)
 
 
 def _options() -> argparse.Namespace:
@@ -152,6 +154,13 @@ def _checked(workload: Workload, expected: dict[str, Any], steps: int, rows_per_
         check_same_work(workload.name, expected, steps, rows_per_step, done)
     except ValueError as error:
         sys.exit(f"not a fair comparison: {error}")
+
+
+def _check_losses(comparisons: list[Comparison]) -> None:
+    """Exits with status 1, after everything is written, where the sides did not begin at the same loss."""
+    apart = [item.key for item in comparisons if not all(map(first_losses_agree, item.rounds))]
+    if apart:
+        sys.exit(f"not a fair comparison: the losses of the first step differ by more than 3 % in {', '.join(apart)}")
 
 
 def _comparison(
