@@ -62,10 +62,13 @@ def main() -> None:
     if shutil.which("perf") is None:
         sys.exit("perf is not installed; on Debian: apt-get install linux-perf")
     os.environ["ONEDNN_JIT_PROFILE"] = _PERFMAP  # read when torch is loaded
-    for workload in WORKLOADS:
-        if workload.key in options.only:
-            symbols, seconds = profile(workload, options)
-            _print(workload, symbols, seconds, options)
+    try:
+        for workload in WORKLOADS:
+            if workload.key in options.only:
+                symbols, seconds = profile(workload, options)
+                _print(workload, symbols, seconds, options)
+    finally:
+        Path(f"/tmp/perf-{os.getpid()}.map").unlink(missing_ok=True)
 
 
 def profile(workload: Workload, options: argparse.Namespace) -> tuple[Counter[str], list[float]]:
