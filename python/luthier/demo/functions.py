@@ -17,7 +17,7 @@ from luthier.demo.library import FunctionNode, Module, docstring, functions, wal
 from luthier.demo.split import Splits, split_by_group
 
 MAX_PARAMETERS = 6
-MAX_DOCUMENTATION = 480  # characters of the docstring in the prompt
+MAX_DOCUMENTATION = 300  # characters of the docstring in the prompt
 MAX_SUMMARY = 120  # characters; a longer first line is prose, not a summary
 MAX_DEFAULT = 40  # characters of the source of a default
 HELD_OUT_ROWS = 300  # about this many rows in test, and half as many in valid
@@ -30,7 +30,13 @@ SYSTEM = (
     '"name" is the name of the function and "summary" the first line of its documentation, unchanged. '
     '"parameters" are in order; "default" is the source of the default value, or null if there is none; '
     "*args and **kwargs keep their stars. "
-    '"required" counts the parameters with neither default nor star.'
+    '"required" counts the parameters with neither default nor star.\n'
+    "For example, from\n"
+    "def scale(values, factor=2.0, *, unit='mm'):\n"
+    "Multiply each value.\n"
+    "comes\n"
+    '{"name":"scale","summary":"Multiply each value.","parameters":[{"name":"values","default":null},'
+    '{"name":"factor","default":"2.0"},{"name":"unit","default":"\'mm\'"}],"required":1}'
 )
 
 SCHEMA: dict[str, Any] = {
