@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from luthier.baselines.tfidf import fit_tfidf
 from luthier.errors import InputError
 

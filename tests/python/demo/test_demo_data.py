@@ -9,7 +9,6 @@ from pathlib import Path
 
 import jsonschema_rs
 import pytest
-
 from luthier.demo.functions import MAX_DOCUMENTATION, SCHEMA, SYSTEM, cut, function_rows, function_splits
 from luthier.demo.library import Module, functions, walk_modules
 from luthier.demo.sort import AREAS, area_of, sort_rows, sort_splits

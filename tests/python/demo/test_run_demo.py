@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from luthier.demo import RECIPES, Recipe, run_demo
 from luthier.demo.functions import function_splits
 from luthier.demo.library import walk_modules

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from luthier.errors import InputError, LuthierError
 from luthier.evaluation import evaluate
 from luthier.models import Model, load

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from luthier.errors import InputError
 from luthier.evaluation.classes import classification, is_classification
 from luthier.evaluation.evaluate import judge

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from luthier.errors import InputError
 from luthier.export.adapter import read_adapter
 from luthier.export.adapter_config import AdapterConfig, linear_modules, read_adapter_config

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-
 from luthier.errors import InputError
 from luthier.export import AdapterConfig, read_adapter, write_adapter
 from luthier.formats import read_safetensors, write_safetensors

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-
 from luthier.errors import InputError, LuthierError
 from luthier.export import merged as merged_module
 from luthier.export import write_merged_folder

@@ -1,4 +1,4 @@
-"""A GGUF file exported as a Transformers folder: the configuration is made from the decoder's, the tokenizer from the metadata."""
+"""A GGUF file exported as a Transformers folder: configuration from the decoder's, tokenizer from the metadata."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_gguf import make_tiny_gguf
-from tiny_model import TinyShape, make_tiny_model
-
 from luthier.export import write_merged_folder
 from luthier.models import Model, load
 from luthier.models.registry import find_known
+from tiny_gguf import make_tiny_gguf
+from tiny_model import TinyShape, make_tiny_model
 
 IDS = [1, 40, 41, 42, 7, 99, 120, 2, 5]
 
@@ -57,7 +56,8 @@ def test_the_configuration_is_that_of_the_original(tmp_path: Path) -> None:
     folder = export(model, tmp_path / "merged")
     found, wanted = AutoConfig.from_pretrained(folder), AutoConfig.from_pretrained(original)
     for key in (
-        "model_type vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim "
+        "model_type vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads "
+        "head_dim "
         "max_position_embeddings attention_bias mlp_bias tie_word_embeddings eos_token_id bos_token_id hidden_act"
     ).split():
         assert getattr(found, key) == getattr(wanted, key), key

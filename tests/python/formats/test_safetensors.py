@@ -14,7 +14,6 @@ import safetensors.torch
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from luthier import _core
 from luthier.formats import SafetensorsFile, read_safetensors, write_safetensors
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from luthier.errors import InputError, LuthierError
 from luthier.generation import generate_file
 from luthier.generation.progress import answer_progress

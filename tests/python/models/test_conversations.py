@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from luthier.errors import InputError
 from luthier.models.conversations import is_batch, to_record, training_records
 from luthier.records import Message, Record

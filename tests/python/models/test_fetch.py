@@ -10,7 +10,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
 from luthier.errors import InputError, LuthierError
 from luthier.models import fetch as fetch_function
 from luthier.models import registry

@@ -9,7 +9,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-
 from luthier.errors import InputError
 from luthier.models import locate
 from luthier.models.registry import find_known

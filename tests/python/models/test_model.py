@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-
 from luthier.errors import InputError
 from luthier.models import Model, load
 from luthier.records import read
