@@ -105,7 +105,7 @@ def judge(
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     """Writes predictions.jsonl, then evaluation.json. Raises LuthierError when the folder cannot be written."""
-    from luthier.training.durable import write_text
+    from luthier.durable import write_text
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

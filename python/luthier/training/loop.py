@@ -8,8 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from luthier import durable
 from luthier.errors import InputError, LuthierError
-from luthier.training import durable, fit_model, output_folder, run_record
+from luthier.training import fit_model, output_folder, run_record
 from luthier.training.checkpoint import Checkpoints, RunState
 from luthier.training.continuation import check_inputs
 from luthier.training.fit_data import FitRows, encode_records, read_records
