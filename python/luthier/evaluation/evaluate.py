@@ -45,9 +45,9 @@ def evaluate(
     first rows only; `on_progress` hears (rows finished, rows). Raises InputError for what cannot be read, and
     LuthierError for what cannot be written.
     """
-    from luthier.training.run import Run
+    from luthier.models.model import Model
 
-    if isinstance(model, Run):
+    if not isinstance(model, Model):
         model = model.model()
     records = (
         test if isinstance(test, Records) else read(test, text=text, label=label, system=system, skip_bad=skip_bad)
