@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -32,19 +33,28 @@ ORDER = (
 HEAVY = ("torch", "transformers", "peft", "sklearn", "numpy", "jsonschema_rs", "huggingface_hub")
 
 
-def imports(tree: ast.AST, inside: bool = False) -> Iterator[tuple[str, bool]]:
-    """Every module that is imported at run time, and whether that waits until a function is called."""
+@dataclass(frozen=True)
+class Import:
+    """A module that is imported at run time. `inside`: only when a function is called; `name`: from its parent."""
+
+    module: str
+    inside: bool
+    name: bool = False
+
+
+def imports(tree: ast.AST, inside: bool = False) -> Iterator[Import]:
+    """Every import of a module's source but those for type checking alone."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             yield from (found for other in node.orelse for found in imports(other, inside))
         elif isinstance(node, ast.Import):
-            yield from ((alias.name, inside) for alias in node.names)
+            yield from (Import(alias.name, inside) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0 and node.module, "relative imports are not used"
             if node.module == "luthier":
-                yield from ((f"luthier.{alias.name}", inside) for alias in node.names)
+                yield from (Import(f"luthier.{alias.name}", inside, name=True) for alias in node.names)
             else:
-                yield node.module, inside
+                yield Import(node.module, inside)
         else:
             yield from imports(node, inside or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
@@ -52,18 +62,18 @@ def imports(tree: ast.AST, inside: bool = False) -> Iterator[tuple[str, bool]]:
 def violations(place: str, source: str) -> Iterator[str]:
     """What the imports of a module at `place` ("text/encode.py", "errors.py") break."""
     own = place.split("/")[0].removesuffix(".py")
-    for module, inside in imports(ast.parse(source)):
-        first, *rest = module.split(".")
-        if first in HEAVY and not inside:
+    for found in imports(ast.parse(source)):
+        first, *rest = found.module.split(".")
+        if first in HEAVY and not found.inside:
             yield f"{place}: imports {first} when it is loaded; import it where it is needed"
         if first != "luthier" or own == "__init__" or not rest or rest[0] == own:
             continue
         if rest[0] == "_core":
             # `from luthier import _core` goes through luthier.native, which checks the version of torch.
-            if len(rest) > 1 or f"import {module}" in source or f"from {module}" in source:
+            if not found.name:
                 yield f"{place}: write `from luthier import _core`"
         elif ORDER.index(rest[0]) > ORDER.index(own):
-            yield f"{place}: imports {module}, which stands after {own}"
+            yield f"{place}: imports {found.module}, which stands after {own}"
 
 
 def modules() -> list[Path]:

