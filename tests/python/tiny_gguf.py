@@ -1,4 +1,5 @@
-"""A tiny GGUF file from a tiny Transformers folder, written with the `gguf` package, for tests without a download."""
+"""A tiny GGUF file from a tiny Transformers folder, written with the `gguf` package, for tests that need one without a
+download."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ _LAYER = {
 
 
 def make_tiny_gguf(folder: Path, path: Path) -> Path:
-    """Writes a model that `make_tiny_model` made to `path` in F32, with its tokenizer and template."""
+    """Writes the model of a Transformers folder made by `make_tiny_model` to `path` in F32, tokenizer and template
+    included."""
     import gguf
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -40,7 +40,16 @@ class Model:
 
     def logits(self, ids: Sequence[int]) -> torch.Tensor:
         """The logits after each token of `ids`: [tokens, vocabulary], fp32. Raises InputError for ids out of range."""
-        logits: torch.Tensor = self.decoder.logits([int(token) for token in ids])
+        tokens = [int(token) for token in ids]
+        count = int(self.decoder.config["vocabulary_size"])
+        if not tokens:
+            raise InputError("[logits] there are no tokens")
+        for index, token in enumerate(tokens):
+            if not 0 <= token < count:
+                raise InputError(
+                    f"[logits] token {token} at index {index} is out of range; the vocabulary is 0 to {count - 1}"
+                )
+        logits: torch.Tensor = self.decoder.logits(tokens)
         return logits
 
     def loss_and_gradients(

@@ -2,8 +2,11 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/log_softmax.h>
 #include <gtest/gtest.h>
+
+#include <cmath>
 
 #include "dense_cases.h"
 #include "luthier/base/error.h"
@@ -16,8 +19,8 @@ using testing::Block;
 struct Case {
   int64_t rows, columns, vocabulary;
 };
-constexpr Case kCases[] = {{1, 1, 1},     {1, 64, 1000},  {3, 33, 17},    {17, 576, 2049},
-                           {65, 48, 513}, {130, 35, 300}, {2100, 16, 50}, {40, 64, 4700}};
+constexpr Case kCases[] = {{1, 1, 1},      {1, 64, 1000},  {3, 33, 17},    {17, 576, 2049}, {65, 48, 513},
+                           {130, 35, 300}, {2100, 16, 50}, {40, 64, 4700}, {64, 30, 255},   {5, 20, 800}};
 constexpr double kScale = 0.7;
 
 TEST(TokenLogprob, forward_and_backward_agree_with_autograd) {
@@ -76,6 +79,20 @@ TEST(TokenLogprob, stays_finite_when_logits_are_large) {
     token_logprob_forward(hidden, head, targets, 1, log_probs, log_sum_exp);
     const at::Tensor logits = hidden.to(at::kDouble).mm(head.to(at::kDouble).t());
     EXPECT_LE(testing::relative_error_of_elements(log_sum_exp, logits.logsumexp(1)), 1e-5);
+  });
+}
+
+TEST(TokenLogprob, shows_what_is_not_a_number) {
+  testing::on_every_path([](at::ScalarType type) {
+    at::Tensor hidden = testing::normal({20, 64}, type, 1);
+    hidden[7][5] = NAN;
+    const at::Tensor head = testing::normal({700, 64}, type, 2), targets = testing::integers(20, 700, 3);
+    at::Tensor log_probs = at::empty({20}, at::kFloat), log_sum_exp = at::empty({20}, at::kFloat);
+    token_logprob_forward(hidden, head, targets, 1, log_probs, log_sum_exp);
+    for (int64_t r = 0; r < 20; ++r) EXPECT_EQ(std::isnan(log_probs[r].item<float>()), r == 7);
+    at::Tensor d_hidden = at::empty_like(hidden);
+    token_logprob_backward(hidden, head, targets, 1, log_sum_exp, log_probs, d_hidden, at::Tensor());
+    for (int64_t r = 0; r < 20; ++r) EXPECT_EQ(std::isnan(d_hidden[r][0].item<float>()), r == 7);
   });
 }
 

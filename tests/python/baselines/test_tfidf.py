@@ -23,11 +23,11 @@ def test_the_same_rows_give_the_same_answers() -> None:
 
 
 def test_what_cannot_be_learned_is_an_error() -> None:
-    with pytest.raises(InputError, match="two distinct answers"):
+    with pytest.raises(InputError, match=r"two distinct answers"):
         fit_tfidf(["a text", "another"], ["x", "x"])
-    with pytest.raises(InputError, match="two distinct answers"):
+    with pytest.raises(InputError, match=r"two distinct answers"):
         fit_tfidf([], [])
-    with pytest.raises(InputError, match="no prompt holds a word"):
+    with pytest.raises(InputError, match=r"no prompt holds a word"):
         fit_tfidf(["?", "!"], ["x", "y"])
-    with pytest.raises(ValueError, match="2 prompts but 1 answers"):
+    with pytest.raises(ValueError, match=r"2 prompts but 1 answers"):
         fit_tfidf(["a", "b"], ["x"])

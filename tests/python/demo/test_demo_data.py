@@ -132,7 +132,9 @@ def test_no_module_and_no_prompt_is_on_two_sides(splits: Splits, library: list[M
     sides = [splits.train, splits.valid, splits.test]
     prompts = [[row["messages"][1]["content"] for row in side] for side in sides]
     modules = [{module_of[prompt] for prompt in side} for side in prompts]
-    assert not modules[0] & modules[1] and not modules[0] & modules[2] and not modules[1] & modules[2]
+    assert not modules[0] & modules[1]
+    assert not modules[0] & modules[2]
+    assert not modules[1] & modules[2]
     assert len(modules[2]) >= 8, "the held-out rows should come from many modules"
     assert max(Counter(prompt for side in prompts for prompt in side).values()) == 1
 
@@ -148,7 +150,8 @@ def test_the_rows_are_the_same_every_time(splits: Splits, tmp_path: Path) -> Non
 def test_the_written_rows_are_read_as_training_rows(splits: Splits, tmp_path: Path) -> None:
     paths = splits.write(tmp_path)
     records = read(paths["test"])
-    assert len(records) == len(splits.test) and not records.bad
+    assert len(records) == len(splits.test)
+    assert not records.bad
     assert records[0].reference == splits.test[0]["messages"][2]["content"]
 
 
@@ -163,7 +166,8 @@ def test_sorting_rows_name_an_area_each_once(library: list[Module]) -> None:
     for area in AREAS:
         assert f"- {area}: " in rows[0]["messages"][0]["content"]
     splits = sort_splits(library)
-    assert len(splits.test) == 300 and len(splits.valid) == 150
+    assert len(splits.test) == 300
+    assert len(splits.valid) == 150
     assert len(splits.train) == len(rows) - 450
 
 
@@ -193,7 +197,7 @@ def test_files_that_do_not_parse_and_tests_are_left_out(tmp_path: Path) -> None:
 
 
 def test_a_library_without_sources_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no source file"):
+    with pytest.raises(InputError, match=r"no source file"):
         list(walk_modules(tmp_path))
 
 
@@ -216,7 +220,8 @@ def test_groups_stay_together_and_the_seed_decides() -> None:
     first = split_by_group(rows, test=60, valid=30, seed=1)
     assert first == split_by_group(rows, test=60, valid=30, seed=1)
     assert first != split_by_group(rows, test=60, valid=30, seed=2)
-    assert len(first.test) == 60 and len(first.valid) == 0
+    assert len(first.test) == 60
+    assert len(first.valid) == 0
     groups = [{row["row"] % 40 for row in side} for side in (first.train, first.valid, first.test)]
     assert not groups[0] & groups[2]
     assert sorted(row["row"] for side in (first.train, first.valid, first.test) for row in side) == list(range(400))

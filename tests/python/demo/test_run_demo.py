@@ -50,9 +50,11 @@ def test_the_main_demo(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert (place / "run" / "adapter" / "adapter_model.safetensors").is_file()
     for folder in ("untuned", "run"):
         assert json.loads((place / folder / "evaluation.json").read_text())["n"] == 4
-    assert result.untuned.json_figures is not None and result.tuned.json_figures is not None
+    assert result.untuned.json_figures is not None
+    assert result.tuned.json_figures is not None
     assert result.untuned.n == result.tuned.n == 4
-    assert "rank 2" in result.tuned.model and "rank" not in result.untuned.model
+    assert "rank 2" in result.tuned.model
+    assert "rank" not in result.untuned.model
     assert load(str(base), place / "run" / "adapter", dtype="float32").adapter is not None
     printed = capsys.readouterr().out
     for text in (
@@ -79,12 +81,13 @@ def test_the_second_demo_prints_the_baseline_as_it_is(
     assert result.baseline_accuracy is not None
     printed = capsys.readouterr().out
     assert f"{result.baseline_accuracy:.1%}" in printed
-    assert "TF-IDF" in printed and "accuracy" in printed
+    assert "TF-IDF" in printed
+    assert "accuracy" in printed
     assert ("bag of words" in printed) == (result.baseline_accuracy >= result.tuned.exact_match)
 
 
 def test_an_unknown_demo_is_an_input_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no demo 'other'; there are functions, sort"):
+    with pytest.raises(InputError, match=r"no demo 'other'; there are functions, sort"):
         run_demo("other", tmp_path)  # type: ignore[arg-type]
 
 
@@ -94,4 +97,5 @@ def test_the_recipes_are_whole() -> None:
     for recipe in RECIPES.values():
         settings = compose({"model": "m", "out": "o", **recipe.fit_values()})
         assert settings.optimizer.learning_rate == recipe.learning_rate
-        assert recipe.test_rows <= 300 and recipe.train_rows >= 1000
+        assert recipe.test_rows <= 300
+        assert recipe.train_rows >= 1000

@@ -77,15 +77,15 @@ def test_few_distinct_answers_give_class_figures(model: Model, tmp_path: Path) -
 def test_rows_without_a_reference_are_refused(model: Model, tmp_path: Path) -> None:
     path = tmp_path / "prompts.jsonl"
     path.write_text(json.dumps({"prompt": "read"}) + "\n")
-    with pytest.raises(InputError, match="prompts.jsonl"):
+    with pytest.raises(InputError, match=r"prompts.jsonl"):
         evaluate(model, path)
-    with pytest.raises(InputError, match="prompts.jsonl:1: the row does not end with an assistant message"):
+    with pytest.raises(InputError, match=r"prompts.jsonl:1: the row does not end with an assistant message"):
         evaluate(model, read(path, purpose="prompt"))
-    with pytest.raises(InputError, match="no rows to evaluate on"):
+    with pytest.raises(InputError, match=r"no rows to evaluate on"):
         evaluate(model, read(path, purpose="prompt"), limit=0)
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(model: Model, test_file: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(LuthierError, match="cannot write to"):
+    with pytest.raises(LuthierError, match=r"cannot write to"):
         evaluate(model, test_file, tmp_path / "file", max_new_tokens=2)

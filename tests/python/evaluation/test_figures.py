@@ -68,7 +68,8 @@ def test_answers_are_compared_without_white_space_at_the_ends() -> None:
     evaluation = judged([("yes", " yes\n"), ("no", "No"), ("a b", "a  b")])
     assert [prediction.correct for prediction in evaluation.predictions] == [True, False, False]
     assert evaluation.exact_match == pytest.approx(1 / 3)
-    assert evaluation.classification is None and evaluation.json_figures is None
+    assert evaluation.classification is None
+    assert evaluation.json_figures is None
     first = json.loads(evaluation.predictions_jsonl().splitlines()[0])
     assert first == {"file": "t.jsonl", "line": 1, "expected": "yes", "output": " yes\n", "correct": True}
 
@@ -116,10 +117,11 @@ def test_json_answers_by_hand() -> None:
 def test_a_given_schema_decides() -> None:
     pairs = [('{"a":1}', '{"a":"text"}'), ('{"a":2}', '{"b":1}')]
     figures = judged(pairs, {"type": "object", "required": ["a"]}).json_figures
-    assert figures is not None and figures.schema_kept == 0.5
-    with pytest.raises(InputError, match="JSON Schema is not valid"):
+    assert figures is not None
+    assert figures.schema_kept == 0.5
+    with pytest.raises(InputError, match=r"JSON Schema is not valid"):
         json_figures(["{}"], ["{}"], {"type": "nonsense"})
-    with pytest.raises(InputError, match="must be a JSON object"):
+    with pytest.raises(InputError, match=r"must be a JSON object"):
         json_figures(["{}"], ["{}"], ["no", "schema"])  # type: ignore[arg-type]
 
 
@@ -187,7 +189,10 @@ def test_an_evaluation_prints_and_shows_in_a_notebook() -> None:
     console = Console(record=True, width=100, file=io.StringIO())
     console.print(evaluation)
     text = console.export_text()
-    assert "75.0%" in text and "macro F1" in text and "[no]" in text
+    assert "75.0%" in text
+    assert "macro F1" in text
+    assert "[no]" in text
     html = evaluation._repr_html_()
-    assert "&lt;b&gt;" in html and "<b>" not in html
+    assert "&lt;b&gt;" in html
+    assert "<b>" not in html
     assert "exact match 75.0%" in repr(evaluation)

@@ -95,7 +95,7 @@ def test_what_is_not_supported_is_named(changes: dict[str, Any], expected: str, 
     "text", ["", "[]", "{", "3", '{"peft_type": "LORA", "r": 1e999, "target_modules": ["a"]}', "[" * 100_000]
 )
 def test_a_damaged_file_is_an_input_error(text: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="adapter_config.json"):
+    with pytest.raises(InputError, match=r"adapter_config.json"):
         read_adapter_config(write(tmp_path, text))
 
 
@@ -111,19 +111,21 @@ def test_any_object_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
         config = read_adapter_config(folder)
     except InputError:
         return
-    assert config.rank >= 1 and math.isfinite(config.scale) and config.targets
+    assert config.rank >= 1
+    assert math.isfinite(config.scale)
+    assert config.targets
 
 
 def test_a_folder_without_an_adapter_says_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no adapter_config.json"):
+    with pytest.raises(InputError, match=r"no adapter_config.json"):
         read_adapter(tmp_path)
-    with pytest.raises(InputError, match="there is no folder"):
+    with pytest.raises(InputError, match=r"there is no folder"):
         read_adapter(tmp_path / "nothing")
     write(tmp_path, peft_config())
-    with pytest.raises(InputError, match="no adapter_model.safetensors"):
+    with pytest.raises(InputError, match=r"no adapter_model.safetensors"):
         read_adapter(tmp_path)
     (tmp_path / "adapter_model.bin").write_bytes(b"")
-    with pytest.raises(InputError, match="pickle"):
+    with pytest.raises(InputError, match=r"pickle"):
         read_adapter(tmp_path)
 
 
@@ -162,8 +164,8 @@ def test_targets_mean_what_they_mean_to_peft(targets: Any, tmp_path: Path) -> No
 
 
 def test_a_target_that_the_model_does_not_have_is_named() -> None:
-    with pytest.raises(InputError, match="no linear layer 'query'; it has down_proj, q_proj, up_proj, v_proj"):
+    with pytest.raises(InputError, match=r"no linear layer 'query'; it has down_proj, q_proj, up_proj, v_proj"):
         AdapterConfig(4, 4.0, ("q_proj", "query")).resolve(MODULES)
-    with pytest.raises(InputError, match="matches no linear layer"):
+    with pytest.raises(InputError, match=r"matches no linear layer"):
         AdapterConfig(4, 4.0, ("q_proj",), pattern=True).resolve(MODULES)
     assert AdapterConfig(4, 4.0, ("q_proj",)).resolve(MODULES) == tuple(MODULES[::4])

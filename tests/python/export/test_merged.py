@@ -79,7 +79,8 @@ def test_shards_hold_the_same_tensors_and_their_index(base: Path, tmp_path: Path
     folder = write(model, tmp_path / "many", shard_bytes=20_000)
     index = json.loads((folder / "model.safetensors.index.json").read_text())
     files = sorted(set(index["weight_map"].values()))
-    assert len(files) > 2 and files == sorted(path.name for path in folder.glob("*.safetensors"))
+    assert len(files) > 2
+    assert files == sorted(path.name for path in folder.glob("*.safetensors"))
     parts = {file: read_safetensors(folder / file) for file in files}
     assert set(index["weight_map"]) == set(whole)
     for name, file in index["weight_map"].items():
@@ -94,7 +95,8 @@ def test_the_configuration_says_what_the_folder_holds(base: Path, tmp_path: Path
     folder = write(adapted(base), tmp_path / "merged")
     config = json.loads((folder / "config.json").read_text())
     source = json.loads((base / "config.json").read_text())
-    assert config["dtype"] == "bfloat16" and config["eos_token_id"] == 2
+    assert config["dtype"] == "bfloat16"
+    assert config["eos_token_id"] == 2
     assert config["tie_word_embeddings"] == source["tie_word_embeddings"]
     assert ("lm_head.weight" in read_safetensors(folder / "model.safetensors")) is not source["tie_word_embeddings"]
     for key in (
@@ -115,13 +117,13 @@ def test_a_destination_in_use_is_refused_and_an_empty_one_is_taken(base: Path, t
     model = load(base, dtype="float32")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="is not empty"):
+    with pytest.raises(InputError, match=r"is not empty"):
         write(model, tmp_path / "full")
     assert (tmp_path / "full" / "notes.txt").read_text() == "mine"
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match=r"is no folder"):
         write(model, tmp_path / "file")
-    with pytest.raises(InputError, match="dtype is 'int8'"):
+    with pytest.raises(InputError, match=r"dtype is 'int8'"):
         write(model, tmp_path / "new", dtype="int8")
     (tmp_path / "empty").mkdir()
     assert (write(model, tmp_path / "empty") / "model.safetensors").is_file()
@@ -134,7 +136,7 @@ def test_a_disk_that_fills_up_leaves_nothing(base: Path, tmp_path: Path, monkeyp
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(merged_module, "write_shards", full)
-    with pytest.raises(LuthierError, match="No space left on device; nothing was left"):
+    with pytest.raises(LuthierError, match=r"No space left on device; nothing was left"):
         write(model, tmp_path / "merged")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,5 @@
-"""A GGUF file exported as a Transformers folder: configuration from the decoder's, tokenizer from the metadata."""
+"""A GGUF file exported as a Transformers folder: the configuration is made from the decoder's, the tokenizer from the
+metadata."""
 
 from __future__ import annotations
 
@@ -56,10 +57,22 @@ def test_the_configuration_is_that_of_the_original(tmp_path: Path) -> None:
     folder = export(model, tmp_path / "merged")
     found, wanted = AutoConfig.from_pretrained(folder), AutoConfig.from_pretrained(original)
     for key in (
-        "model_type vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads "
-        "head_dim "
-        "max_position_embeddings attention_bias mlp_bias tie_word_embeddings eos_token_id bos_token_id hidden_act"
-    ).split():
+        "model_type",
+        "vocab_size",
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "head_dim",
+        "max_position_embeddings",
+        "attention_bias",
+        "mlp_bias",
+        "tie_word_embeddings",
+        "eos_token_id",
+        "bos_token_id",
+        "hidden_act",
+    ):
         assert getattr(found, key) == getattr(wanted, key), key
     assert found.rms_norm_eps == pytest.approx(wanted.rms_norm_eps, rel=1e-6)
     assert found.rope_parameters["rope_theta"] == wanted.rope_parameters["rope_theta"] == 5000.0

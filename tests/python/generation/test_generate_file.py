@@ -58,8 +58,10 @@ def test_every_row_keeps_its_keys_and_gains_its_answer(model: Model, source: Pat
     assert [row["output"] for row in found] == wanted
     assert [{**row, "output": None} for row in found] == [{**row, "output": None} for row in ROWS]
     assert (stats.rows, stats.skipped) == (4, 0)
-    assert 4 <= stats.new_tokens <= 40 and stats.seconds > 0
-    assert heard[0] == (0, 4) and heard[-1] == (4, 4)
+    assert 4 <= stats.new_tokens <= 40
+    assert stats.seconds > 0
+    assert heard[0] == (0, 4)
+    assert heard[-1] == (4, 4)
     assert stats.to_json()["rows"] == 4
 
 
@@ -74,7 +76,7 @@ def test_a_table_becomes_json_lines(model: Model, tmp_path: Path) -> None:
 def test_bad_rows_are_left_out_only_when_asked(model: Model, source: Path, tmp_path: Path) -> None:
     with source.open("a") as file:
         file.write("not json\n")
-    with pytest.raises(InputError, match="prompts.jsonl:5"):
+    with pytest.raises(InputError, match=r"prompts.jsonl:5"):
         generate_file(model, source, tmp_path / "out.jsonl", max_new_tokens=2)
     assert not (tmp_path / "out.jsonl").exists()
     stats = generate_file(model, source, tmp_path / "out.jsonl", max_new_tokens=2, skip_bad=True)
@@ -105,7 +107,7 @@ def test_a_full_disk_leaves_the_old_answers(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(durable.os, "fsync", full)
-    with pytest.raises(LuthierError, match="No space left on device; it is as it was before"):
+    with pytest.raises(LuthierError, match=r"No space left on device; it is as it was before"):
         generate_file(model, source, tmp_path / "out.jsonl", max_new_tokens=2)
     assert (tmp_path / "out.jsonl").read_text() == "old\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "prompts.jsonl"]
@@ -114,9 +116,9 @@ def test_a_full_disk_leaves_the_old_answers(
 def test_destinations_that_cannot_be_written_are_said_before_anything_runs(
     model: Model, source: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="is a folder"):
+    with pytest.raises(InputError, match=r"is a folder"):
         generate_file(model, source, tmp_path)
-    with pytest.raises(InputError, match="there is no folder"):
+    with pytest.raises(InputError, match=r"there is no folder"):
         generate_file(model, source, tmp_path / "missing" / "out.jsonl")
 
 

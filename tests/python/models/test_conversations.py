@@ -41,9 +41,9 @@ def test_training_rows_come_from_a_file_records_or_lists(tmp_path: Path) -> None
 
 
 def test_a_row_that_cannot_be_used_is_named() -> None:
-    with pytest.raises(InputError, match="row 1"):
+    with pytest.raises(InputError, match=r"row 1"):
         training_records([chat("a", "b"), chat("a")])
-    with pytest.raises(InputError, match="row 0: .*tool"):
+    with pytest.raises(InputError, match=r"row 0: .*tool"):
         to_record([{"role": "tool", "content": "x"}])
-    with pytest.raises(InputError, match="row 0 is a text"):
+    with pytest.raises(InputError, match=r"row 0 is a text"):
         training_records(["text alone"])  # type: ignore[list-item]

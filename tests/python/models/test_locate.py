@@ -41,14 +41,14 @@ def test_a_folder_with_one_gguf_file(tmp_path: Path) -> None:
     (tmp_path / "one.gguf").write_bytes(b"GGUF")
     assert locate(tmp_path).path == tmp_path / "one.gguf"
     (tmp_path / "two.gguf").write_bytes(b"GGUF")
-    with pytest.raises(InputError, match="2 GGUF files"):
+    with pytest.raises(InputError, match=r"2 GGUF files"):
         locate(tmp_path)
 
 
 def test_a_known_name_in_the_cache_is_found_and_one_that_is_not_says_how_to_fetch_it(tmp_path: Path) -> None:
     known = find_known("smollm2-135m-instruct")
     assert known is not None
-    with pytest.raises(InputError, match="luthier fetch smollm2-135m-instruct"):
+    with pytest.raises(InputError, match=r"luthier fetch smollm2-135m-instruct"):
         locate("SmolLM2-135M-Instruct")
     known.path.parent.mkdir(parents=True)
     with known.path.open("wb") as file:
@@ -74,21 +74,21 @@ def test_other_folders_are_refused_with_what_they_are(files: dict[str, str], exp
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"12345678")
-    with pytest.raises(InputError, match="is no GGUF file"):
+    with pytest.raises(InputError, match=r"is no GGUF file"):
         locate(tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(InputError, match="name the folder"):
+    with pytest.raises(InputError, match=r"name the folder"):
         locate(tmp_path / "model.safetensors")
 
 
 @pytest.mark.parametrize("text", ["./nothing", "/no/such/model", "nothing.gguf", "a/b/c"])
 def test_a_path_that_does_not_exist_is_no_hub_id(text: str) -> None:
-    with pytest.raises(InputError, match="no file or folder"):
+    with pytest.raises(InputError, match=r"no file or folder"):
         locate(text)
 
 
 def test_a_misspelt_name_gets_the_nearest_one() -> None:
-    with pytest.raises(InputError, match="did you mean 'smollm2-135m-instruct'"):
+    with pytest.raises(InputError, match=r"did you mean 'smollm2-135m-instruct'"):
         locate("smolm2-135m-instuct")
 
 
@@ -105,7 +105,7 @@ def fake_hub(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
 
 def test_a_hub_id_is_fetched_where_a_hub_can_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_hub(monkeypatch, tmp_path)
-    with pytest.raises(InputError, match="holds no config.json"):
+    with pytest.raises(InputError, match=r"holds no config.json"):
         locate("owner/name")
     (tmp_path / "config.json").write_text("{}")
     source = locate("owner/name")
@@ -114,7 +114,7 @@ def test_a_hub_id_is_fetched_where_a_hub_can_be_reached(tmp_path: Path, monkeypa
 
 def test_a_hub_that_cannot_be_reached_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_hub(monkeypatch, ConnectionError("no route\nmore"))
-    with pytest.raises(InputError, match="owner/name.*no route.*smollm2-135m-instruct") as caught:
+    with pytest.raises(InputError, match=r"owner/name.*no route.*smollm2-135m-instruct") as caught:
         locate("owner/name")
     assert "\n" not in str(caught.value)
 
@@ -128,5 +128,5 @@ def test_without_the_hub_package_the_error_names_it(monkeypatch: pytest.MonkeyPa
         return real(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", without_hub)
-    with pytest.raises(InputError, match="huggingface_hub is needed"):
+    with pytest.raises(InputError, match=r"huggingface_hub is needed"):
         locate("owner/name")

@@ -87,6 +87,19 @@ class Forward {
   void tile_forward(KeyTile& tile, int64_t key_head, Scratch& s) {
     ScoreTile& scores = tile.scores;
     const int64_t columns = shape_.columns, size = shape_.size;
+    if constexpr (std::is_same_v<Storage, Operand>) {
+      // In decoding a member is one query: a product of so few columns would be mostly padding.
+      if (kernels_.few_columns != nullptr && scores.columns <= kMostFewColumns && !scores.masked &&
+          plan_.shape.soft_cap == 0) {
+        const int64_t key = tile.key;
+        kernels_.few_columns(
+            {s.rows + tile.column * size, scores.columns, size, k_.data + key * k_.stride + key_head * size,
+             v_.data + key * v_.stride + key_head * size, scores.keys, k_.stride, v_.stride},
+            static_cast<float>(plan_.shape.scale) * kLog2E, s.maximum + tile.column, s.sum + tile.column,
+            s.out + tile.column, columns, tile.first);
+        return;
+      }
+    }
     const OperandRows<Operand> keys = key_rows(k_, tile.key, scores.keys, scores.padded_keys, key_head, size, s.keys);
     product_(scores.padded_keys, tile.padded_columns, size, keys.data, keys.stride,
              s.queries + tile.column * kPair<Operand>, columns, s.scores, columns, false);

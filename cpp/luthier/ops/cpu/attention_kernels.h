@@ -30,6 +30,16 @@ struct ScoreTile {
   bool masked = false;
 };
 
+/// At most kMostFewColumns query rows, without gaps, against keys and values that they all see.
+template <class Operand>
+struct FewColumns {
+  const Operand* queries;
+  int64_t columns, size;
+  const Operand *keys, *values;
+  int64_t key_count, key_stride, value_stride;
+};
+constexpr int64_t kMostFewColumns = 8;
+
 /// Operand is float or c10::BFloat16.
 template <class Operand>
 struct AttentionKernels {
@@ -56,6 +66,10 @@ struct AttentionKernels {
                    const float* log_sum_exp, const float* delta, Operand* p, Operand* d_s, Operand* d_s_pairs);
   /// x [rows, columns], rows `stride` apart, times factor[c].
   void (*scale_columns)(float* x, int64_t rows, int64_t columns, int64_t stride, const float* factor);
+  /// Attention of a few query rows [columns, size] to all of `keys` keys, at most 64: carries maximum and sum on as
+  /// softmax does, and scales and adds to column c of out [size, stride] (sets it when `first`). Null if there is none.
+  void (*few_columns)(const FewColumns<Operand>& tile, float scale, float* maximum, float* sum, float* out,
+                      int64_t stride, bool first);
   /// target[r] = the dot product of row r of a and row r of b, both [rows, columns] without gaps.
   void (*dot_rows)(const Operand* a, const Operand* b, int64_t rows, int64_t columns, float* target);
   /// target = source times factor, rounded.

@@ -168,8 +168,9 @@ void cap_scores(const ScoreTile& tile, float* scores, float scale, float cap) {
     TARGET static void round(const float* source, int64_t count, float factor, float* target) {                        \
       cpu::round(source, count, factor, target);                                                                       \
     }                                                                                                                  \
-    static constexpr AttentionKernels<float> table{transpose, transpose,     pair_rows, transpose_from, softmax,       \
-                                                   backward,  scale_columns, dot_rows,  round,          cap_scores};   \
+    static constexpr AttentionKernels<float> table{transpose, transpose, pair_rows,     transpose_from,                \
+                                                   softmax,   backward,  scale_columns, nullptr,                       \
+                                                   dot_rows,  round,     cap_scores};                                  \
   };
 
 #if defined(__x86_64__)
