@@ -26,7 +26,8 @@ void bind_dataset(py::module_& module) {
       .def(py::init<int64_t>(), py::arg("max_length"), "Rows are cut to their first max_length tokens.")
       .def(
           "add",
-          [](Dataset& self, int64_t row, std::vector<int32_t> tokens, std::vector<float> weights, std::vector<bool> ends) {
+          [](Dataset& self, int64_t row, std::vector<int32_t> tokens, std::vector<float> weights,
+             std::vector<bool> ends) {
             return self.add({row, std::move(tokens), std::move(weights), {ends.begin(), ends.end()}});
           },
           py::arg("row"), py::arg("tokens"), py::arg("weights"), py::arg("ends"),
@@ -49,7 +50,8 @@ void bind_dataset(py::module_& module) {
             for (const LedgerEntry& entry : self.ledger()) lines.append(ledger_entry(entry));
             return lines;
           },
-          "One entry for each added row, in order: row, tokens, supervised_tokens, end_supervised, tokens_cut, dropped, "
+          "One entry for each added row, in order: row, tokens, supervised_tokens, end_supervised, tokens_cut, "
+          "dropped, "
           "times_seen.");
 }
 

@@ -14,7 +14,8 @@ namespace {
 
 namespace py = pybind11;
 
-std::vector<std::vector<int32_t>> generate_answers(PythonDecoder& decoder, const std::vector<std::vector<int32_t>>& prompts,
+std::vector<std::vector<int32_t>> generate_answers(PythonDecoder& decoder,
+                                                   const std::vector<std::vector<int32_t>>& prompts,
                                                    int64_t max_new_tokens, std::vector<int32_t> end_tokens,
                                                    double temperature, uint64_t seed, int64_t max_rows,
                                                    const py::object& on_done) {
@@ -48,8 +49,9 @@ void bind_generate(pybind11::module_& module) {
              "each token and may raise.");
   module.def("set_threads", &set_threads, py::arg("threads"), "How many threads the core computes with.");
   module.def("threads", [] { return at::get_num_threads(); }, "How many threads the core computes with.");
-  module.def("instruction_set", [] { return name_of(instruction_set()); },
-             "Which implementation of the operations runs: reference, avx2, avx512 or amx.");
+  module.def(
+      "instruction_set", [] { return name_of(instruction_set()); },
+      "Which implementation of the operations runs: reference, avx2, avx512 or amx.");
 }
 
 }  // namespace luthier

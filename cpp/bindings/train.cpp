@@ -34,7 +34,8 @@ class PythonTrainer {
   }
 
   Trainer& trainer() {
-    LUTHIER_CHECK(generation_ == owner_.generation, "[train] the decoder's adapter was changed after the trainer was made");
+    LUTHIER_CHECK(generation_ == owner_.generation,
+                  "[train] the decoder's adapter was changed after the trainer was made");
     return *trainer_;
   }
 
@@ -48,7 +49,8 @@ class PythonTrainer {
   std::unique_ptr<Trainer> trainer_;
 };
 
-std::pair<double, Tensors> loss_and_gradients(PythonTrainer& self, Dataset& dataset, const std::vector<int64_t>& examples) {
+std::pair<double, Tensors> loss_and_gradients(PythonTrainer& self, Dataset& dataset,
+                                              const std::vector<int64_t>& examples) {
   const StepResult result = self.trainer().gradients(dataset, examples);
   Tensors gradients;
   for (const Parameter& parameter : self.parameters()) {

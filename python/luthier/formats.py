@@ -14,13 +14,16 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from luthier._core import Checkpoint, GgufFile, SafetensorsFile
-from luthier._core import write_safetensors as _write_safetensors
+from luthier import _core
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["Checkpoint", "GgufFile", "SafetensorsFile", "read_gguf_tensor", "read_safetensors", "write_safetensors"]
+
+Checkpoint = _core.Checkpoint
+GgufFile = _core.GgufFile
+SafetensorsFile = _core.SafetensorsFile
 
 _TORCH_NAMES = {
     "F64": "float64",
@@ -74,7 +77,7 @@ def write_safetensors(
         if tensor.nbytes > 0:  # dense keeps the memory that the buffer points into
             buffer = (ctypes.c_byte * tensor.nbytes).from_address(tensor.data_ptr())
         arguments[name] = (type_names.get(tensor.dtype, str(tensor.dtype)), list(tensor.shape), buffer)
-    _write_safetensors(os.fspath(path), arguments, dict(metadata or {}))
+    _core.write_safetensors(os.fspath(path), arguments, dict(metadata or {}))
 
 
 def read_gguf_tensor(file: GgufFile, name: str) -> torch.Tensor:

@@ -60,10 +60,18 @@ std::vector<Parameter> list_parameters(Decoder& decoder, const LoraSettings& set
     for (const LinearPart& part : layer.parts) {
       if (part.rank() == 0) continue;
       const std::string name = placed.name_of(part);
-      parameters.push_back({peft_name(name, 'A'), at::zeros({part.rank(), layer.in}, at::kFloat), {}, 1,
-                            layer.down.narrow(0, part.rank_begin, part.rank()), 1});
-      parameters.push_back({peft_name(name, 'B'), at::zeros({part.end - part.begin, part.rank()}, at::kFloat), {},
-                            settings.scale(), layer.up(part), settings.scale()});
+      parameters.push_back({peft_name(name, 'A'),
+                            at::zeros({part.rank(), layer.in}, at::kFloat),
+                            {},
+                            1,
+                            layer.down.narrow(0, part.rank_begin, part.rank()),
+                            1});
+      parameters.push_back({peft_name(name, 'B'),
+                            at::zeros({part.end - part.begin, part.rank()}, at::kFloat),
+                            {},
+                            settings.scale(),
+                            layer.up(part),
+                            settings.scale()});
     }
   }
   return parameters;
@@ -126,7 +134,8 @@ std::vector<Parameter> attach_lora(Decoder& decoder, const LoraSettings& setting
   for (const auto& [name, tensor] : tensors) {
     if (!expected.contains(name)) fault(name + " belongs to no target layer");
   }
-  if (count > 0) fail_input("the adapter does not fit the model: ", faults, count > 5 ? concat(" and ", count - 5, " more") : "");
+  if (count > 0)
+    fail_input("the adapter does not fit the model: ", faults, count > 5 ? concat(" and ", count - 5, " more") : "");
 
   make_room(decoder, settings);
   std::vector<Parameter> parameters = list_parameters(decoder, settings);
@@ -155,8 +164,9 @@ void train_lora(Decoder& decoder, std::vector<Parameter>& parameters, bool train
     for (const LinearPart& part : layer.parts) {
       if (part.rank() == 0) continue;
       parameter++->gradient = on ? layer.d_down.narrow(0, part.rank_begin, part.rank()) : at::Tensor();
-      parameter++->gradient = on ? layer.d_up.narrow(0, part.begin, part.end - part.begin).narrow(1, part.rank_begin, part.rank())
-                                 : at::Tensor();
+      parameter++->gradient =
+          on ? layer.d_up.narrow(0, part.begin, part.end - part.begin).narrow(1, part.rank_begin, part.rank())
+             : at::Tensor();
     }
   }
 }

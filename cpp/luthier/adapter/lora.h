@@ -24,12 +24,12 @@ struct LoraSettings {
 };
 
 /// Attaches new updates: A uniform in +-1/sqrt(in) from the seed, B zero, as PEFT starts. Any earlier updates go.
-/// Returns the parameters, named as in PEFT's files, A [rank, in] and B [out, rank] of each layer. Throws InputError when a
-/// target names no layer, with the names there are, or the rank is below 1.
+/// Returns the parameters, named as in PEFT's files, A [rank, in] and B [out, rank] of each layer. Throws InputError
+/// when a target names no layer, with the names there are, or the rank is below 1.
 std::vector<Parameter> attach_lora(Decoder& decoder, const LoraSettings& settings, uint64_t seed);
 
-/// Attaches the updates of a PEFT file. Throws InputError that lists tensors which are missing, left over or of the wrong
-/// shape; then nothing is attached.
+/// Attaches the updates of a PEFT file. Throws InputError that lists tensors which are missing, left over or of the
+/// wrong shape; then nothing is attached.
 std::vector<Parameter> attach_lora(Decoder& decoder, const LoraSettings& settings,
                                    const std::map<std::string, at::Tensor>& tensors);
 
@@ -42,7 +42,8 @@ void train_lora(Decoder& decoder, std::vector<Parameter>& parameters, bool train
 /// The name of a projection's matrix in a PEFT file: "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight".
 std::string peft_name(const std::string& projection, char matrix);
 
-/// W + s B A in fp32, from the masters. `weight`: a name of named_weights(); returns the plain weight where there is no update.
+/// W + s B A in fp32, from the masters. `weight`: a name of named_weights(); returns the plain weight where there is no
+/// update.
 at::Tensor merged_weight(Decoder& decoder, const std::vector<Parameter>& parameters, const LoraSettings& settings,
                          const std::string& weight);
 

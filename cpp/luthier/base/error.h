@@ -41,7 +41,7 @@ template <class... Parts>
 }  // namespace luthier
 
 /// Throws `Error` unless the condition holds; the other arguments make the message, operation first.
-#define LUTHIER_CHECK(condition, ...)         \
-  do {                                        \
+#define LUTHIER_CHECK(condition, ...)               \
+  do {                                              \
     if (!(condition)) ::luthier::fail(__VA_ARGS__); \
   } while (false)

@@ -21,13 +21,13 @@ struct Segment {
 
 /// T rows of tokens and R targets. A target says: the hidden state of row target_rows[r] predicts the token targets[r].
 struct Batch {
-  at::Tensor tokens, positions;    // [T] int32
-  std::vector<Segment> segments;   // parents before children; their rows cover [0, T) in order
-  at::Tensor target_rows;          // [R] int32; a row may occur more than once, where examples part after it
-  at::Tensor targets;              // [R] int32
-  at::Tensor weights;              // [R] fp32, above zero
-  std::vector<int32_t> example;    // [R] index into the examples that the batch was made from, rising
-  std::vector<uint8_t> ends;       // [R] whether the target closes an assistant turn
+  at::Tensor tokens, positions;   // [T] int32
+  std::vector<Segment> segments;  // parents before children; their rows cover [0, T) in order
+  at::Tensor target_rows;         // [R] int32; a row may occur more than once, where examples part after it
+  at::Tensor targets;             // [R] int32
+  at::Tensor weights;             // [R] fp32, above zero
+  std::vector<int32_t> example;   // [R] index into the examples that the batch was made from, rising
+  std::vector<uint8_t> ends;      // [R] whether the target closes an assistant turn
 
   int64_t rows() const { return tokens.size(0); }
   int64_t target_count() const { return static_cast<int64_t>(example.size()); }

@@ -22,7 +22,8 @@ class Builder {
                                           sequences[b].end());
     });
     shared_.resize(order_.size());
-    for (size_t i = 1; i < order_.size(); ++i) shared_[i] = common_prefix(sequences[order_[i - 1]], sequences[order_[i]]);
+    for (size_t i = 1; i < order_.size(); ++i)
+      shared_[i] = common_prefix(sequences[order_[i - 1]], sequences[order_[i]]);
   }
 
   Forest build() {

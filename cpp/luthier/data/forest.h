@@ -15,8 +15,8 @@ struct ForestNode {
 };
 
 struct Forest {
-  std::vector<ForestNode> nodes;      // parents before children; a tree's nodes stand together
-  std::vector<int32_t> leaf;          // [sequences]: the node in which a sequence ends (-1 for an empty sequence)
+  std::vector<ForestNode> nodes;  // parents before children; a tree's nodes stand together
+  std::vector<int32_t> leaf;      // [sequences]: the node in which a sequence ends (-1 for an empty sequence)
 };
 
 /// Merges prefixes of at least `minimum_shared` tokens beyond those already merged (0: merge nothing). Sequences are

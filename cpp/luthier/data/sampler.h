@@ -6,8 +6,8 @@
 
 namespace luthier {
 
-/// Walks over `count` examples epoch by epoch, in the order of the file or shuffled anew in each epoch from the seed. The
-/// last step of an epoch takes what is left. Epoch and offset are the whole state, so any step can be resumed.
+/// Walks over `count` examples epoch by epoch, in the order of the file or shuffled anew in each epoch from the seed.
+/// The last step of an epoch takes what is left. Epoch and offset are the whole state, so any step can be resumed.
 class Sampler {
  public:
   struct State {

@@ -12,7 +12,8 @@ namespace {
 
 void check(const Decoder& decoder, const std::vector<std::vector<int32_t>>& prompts, const GenerateSettings& settings) {
   if (!(settings.temperature >= 0)) fail_input("temperature is ", settings.temperature, ": it must be zero or above");
-  if (settings.max_new_tokens < 0) fail_input("max-new-tokens is ", settings.max_new_tokens, ": it must be zero or above");
+  if (settings.max_new_tokens < 0)
+    fail_input("max-new-tokens is ", settings.max_new_tokens, ": it must be zero or above");
   if (settings.max_rows < 1) fail_input("max_rows is ", settings.max_rows, ": it must be at least 1");
   for (size_t i = 0; i < prompts.size(); ++i) {
     if (prompts[i].empty()) fail_input("prompt ", i, " has no tokens");

@@ -11,8 +11,9 @@
 
 namespace luthier {
 
-GenerateSession::GenerateSession(Decoder& decoder, DecoderPass& pass, KeyValueCache& cache, const GenerateSettings& settings,
-                                 std::span<const int64_t> prompts, const std::vector<std::vector<int32_t>>& all)
+GenerateSession::GenerateSession(Decoder& decoder, DecoderPass& pass, KeyValueCache& cache,
+                                 const GenerateSettings& settings, std::span<const int64_t> prompts,
+                                 const std::vector<std::vector<int32_t>>& all)
     : decoder_(decoder), pass_(pass), cache_(cache), settings_(settings) {
   std::vector<const std::vector<int32_t>*> rows;
   for (int64_t index : prompts) rows.push_back(&all[index]);

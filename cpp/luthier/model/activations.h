@@ -9,20 +9,20 @@
 
 namespace luthier {
 
-/// What forward keeps of one decoder layer. T rows; in a last layer that computes selected rows only, everything behind the
-/// keys and values has as many rows as were selected.
+/// What forward keeps of one decoder layer. T rows; in a last layer that computes selected rows only, everything behind
+/// the keys and values has as many rows as were selected.
 struct LayerActivations {
-  at::Tensor input;                     // [T, hidden]: the residual stream
-  at::Tensor attention_in;              // [T, hidden + spare]: after the norm, and the update's columns
-  at::Tensor attention_rstd;            // [T]
-  at::Tensor query_key_value;           // [T, columns], rotated
-  at::Tensor attention_out;             // [T, query columns + spare]
-  at::Tensor log_sum_exp;               // [T, heads]
-  at::Tensor middle;                    // [T, hidden]: the residual stream after attention
-  at::Tensor feed_forward_in;           // [T, hidden + spare]
-  at::Tensor feed_forward_rstd;         // [T]
-  at::Tensor gate_up;                   // [T, 2 intermediate]
-  at::Tensor down_tail;                 // [T, spare]: the update's columns of the gated product, which is not kept
+  at::Tensor input;              // [T, hidden]: the residual stream
+  at::Tensor attention_in;       // [T, hidden + spare]: after the norm, and the update's columns
+  at::Tensor attention_rstd;     // [T]
+  at::Tensor query_key_value;    // [T, columns], rotated
+  at::Tensor attention_out;      // [T, query columns + spare]
+  at::Tensor log_sum_exp;        // [T, heads]
+  at::Tensor middle;             // [T, hidden]: the residual stream after attention
+  at::Tensor feed_forward_in;    // [T, hidden + spare]
+  at::Tensor feed_forward_rstd;  // [T]
+  at::Tensor gate_up;            // [T, 2 intermediate]
+  at::Tensor down_tail;          // [T, spare]: the update's columns of the gated product, which is not kept
 };
 
 struct Activations {

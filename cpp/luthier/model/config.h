@@ -14,8 +14,8 @@ struct RopeScaling {
   enum class Kind { none, linear, llama3 };
   Kind kind = Kind::none;
   double factor = 1;
-  // llama3 (Llama 3.1 model card and reference code): wavelengths above original / low are divided by factor, those below
-  // original / high stay, and those between are interpolated.
+  // llama3 (Llama 3.1 model card and reference code): wavelengths above original / low are divided by factor, those
+  // below original / high stay, and those between are interpolated.
   double low_frequency_factor = 1, high_frequency_factor = 4;
   int64_t original_positions = 8192;
 };

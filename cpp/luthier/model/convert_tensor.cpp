@@ -13,7 +13,8 @@ namespace luthier {
 at::Tensor convert_tensor(const TensorView& stored, const std::string& file, const std::vector<int64_t>& shape,
                           at::ScalarType type) {
   if (stored.shape != shape) {
-    fail_input(file, ": ", stored.name, " has shape ", shape_text(stored.shape), ", and the configuration says ", shape_text(shape));
+    fail_input(file, ": ", stored.name, " has shape ", shape_text(stored.shape), ", and the configuration says ",
+               shape_text(shape));
   }
   if (!can_dequantize(stored.type)) {
     fail_input(file, ": ", stored.name, " is stored as ", dtype_name(stored.type), ", which is not supported");

@@ -9,8 +9,8 @@
 
 namespace luthier {
 
-/// The elements of a stored tensor as fp32 or bf16, row-major. Throws InputError that names `file` and the tensor when the shape
-/// is not the expected one, a float type cannot be read, or an element is not finite.
+/// The elements of a stored tensor as fp32 or bf16, row-major. Throws InputError that names `file` and the tensor when
+/// the shape is not the expected one, a float type cannot be read, or an element is not finite.
 at::Tensor convert_tensor(const TensorView& stored, const std::string& file, const std::vector<int64_t>& shape,
                           at::ScalarType type);
 

@@ -51,7 +51,8 @@ std::vector<NamedWeight> named_weights(Decoder& decoder) {
     const DecoderLayer& layer = decoder.layers[i];
     const std::string prefix = concat("model.layers.", i, ".");
     all.push_back({prefix + "input_layernorm.weight", layer.attention_norm.value, layer.attention_norm.gradient});
-    all.push_back({prefix + "post_attention_layernorm.weight", layer.feed_forward_norm.value, layer.feed_forward_norm.gradient});
+    all.push_back(
+        {prefix + "post_attention_layernorm.weight", layer.feed_forward_norm.value, layer.feed_forward_norm.gradient});
     for (; linear != linears.end() && linear->index == static_cast<int64_t>(i); ++linear) {
       for (const LinearPart& part : linear->layer->parts) {
         const std::string name = linear->name_of(part);

@@ -19,12 +19,12 @@ struct Weight {
 };
 
 struct DecoderLayer {
-  Weight attention_norm;     // [hidden]
+  Weight attention_norm;        // [hidden]
   LinearLayer query_key_value;  // parts q_proj, k_proj, v_proj
-  LinearLayer output;        // part o_proj
-  Weight feed_forward_norm;  // [hidden]
-  LinearLayer gate_up;       // parts gate_proj, up_proj
-  LinearLayer down;          // part down_proj
+  LinearLayer output;           // part o_proj
+  Weight feed_forward_norm;     // [hidden]
+  LinearLayer gate_up;          // parts gate_proj, up_proj
+  LinearLayer down;             // part down_proj
 };
 
 struct Decoder {

@@ -30,7 +30,8 @@ std::vector<AttentionSpan> spans_of_all(const std::vector<Segment>& segments) {
   return spans;
 }
 
-std::vector<AttentionSpan> spans_of_selected(const std::vector<Segment>& segments, const std::vector<int64_t>& selected) {
+std::vector<AttentionSpan> spans_of_selected(const std::vector<Segment>& segments,
+                                             const std::vector<int64_t>& selected) {
   std::vector<AttentionSpan> spans;
   auto row = selected.begin();
   for (size_t s = 0; s < segments.size(); ++s) {

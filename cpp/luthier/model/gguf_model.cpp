@@ -93,7 +93,8 @@ class GgufWeights : public WeightSource {
   // and our rotation pair row i of a head with row i + half.
   static at::Tensor unpermute(const at::Tensor& tensor, int64_t heads) {
     const int64_t half = tensor.size(0) / heads / 2;
-    const at::Tensor rows = tensor.dim() == 2 ? tensor.reshape({heads, half, 2, tensor.size(1)}) : tensor.reshape({heads, half, 2});
+    const at::Tensor rows =
+        tensor.dim() == 2 ? tensor.reshape({heads, half, 2, tensor.size(1)}) : tensor.reshape({heads, half, 2});
     return rows.transpose(1, 2).contiguous().view(tensor.sizes());
   }
 

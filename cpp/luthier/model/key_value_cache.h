@@ -9,7 +9,8 @@
 
 namespace luthier {
 
-/// Per decoder layer k and v [rows, key_heads, head_size] of the decoder's type. Who owns which rows is the caller's affair.
+/// Per decoder layer k and v [rows, key_heads, head_size] of the decoder's type. Who owns which rows is the caller's
+/// affair.
 struct KeyValueCache {
   KeyValueCache(const Decoder& decoder, int64_t rows);
 

@@ -1,5 +1,5 @@
-#include <ATen/ops/index_select.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/index_select.h>
 
 #include "luthier/model/layer_step.h"
 #include "luthier/ops/attention.h"
@@ -55,7 +55,8 @@ void attention_block_backward(LayerStep& step, Gradients& gradients) {
                      step.values(saved.query_key_value), step.queries(saved.attention_out), saved.log_sum_exp,
                      step.queries(d_attention), d_q, d_k, d_v);
   const at::Tensor& positions = step.input.positions;
-  rope_backward(d_q, step.select ? positions.index_select(0, step.input.selected) : positions, step.rope.cos, step.rope.sin);
+  rope_backward(d_q, step.select ? positions.index_select(0, step.input.selected) : positions, step.rope.cos,
+                step.rope.sin);
   rope_backward(d_k, positions, step.rope.cos, step.rope.sin);
 }
 
@@ -78,7 +79,8 @@ void projection_backward(LayerStep& step, Gradients& gradients, bool need_input)
                            gradients.update.narrow(0, 0, all)};
   linear_layer_backward_input(key_value, normed, false);
   linear_layer_backward_weight(key_value, step.saved.attention_in);
-  LinearBackward query{layer, 0, 1, d_buffer.narrow(0, 0, asked).narrow(1, 0, columns), gradients.update.narrow(0, 0, asked)};
+  LinearBackward query{layer, 0, 1, d_buffer.narrow(0, 0, asked).narrow(1, 0, columns),
+                       gradients.update.narrow(0, 0, asked)};
   at::Tensor d_selected = need_input ? at::empty({asked, layer.in}, d_buffer.options()) : at::Tensor();
   linear_layer_backward_input(query, d_selected, false);
   linear_layer_backward_weight(query, step.saved.attention_in.index_select(0, selected));

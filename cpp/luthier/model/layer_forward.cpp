@@ -61,7 +61,8 @@ void layer_forward(LayerStep& step, at::Tensor& out, KeyValueCache* cache, size_
   // middle = input + attention's output, and its norm.
   const at::Tensor stream = step.select ? saved.input.index_select(0, step.input.selected) : saved.input;
   at::Tensor normed = saved.feed_forward_in.narrow(1, 0, c.hidden_size);
-  add_rms_norm_forward(saved.middle, stream, w.feed_forward_norm.value, c.norm_epsilon, normed, saved.feed_forward_rstd);
+  add_rms_norm_forward(saved.middle, stream, w.feed_forward_norm.value, c.norm_epsilon, normed,
+                       saved.feed_forward_rstd);
 
   linear_layer_tail(w.gate_up, saved.feed_forward_in);
   linear_layer_product(w.gate_up, saved.feed_forward_in, 0, w.gate_up.out, saved.gate_up);

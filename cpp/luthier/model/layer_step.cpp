@@ -7,7 +7,8 @@ at::Tensor LayerStep::queries(const at::Tensor& buffer) const {
 }
 
 at::Tensor LayerStep::keys(const at::Tensor& buffer) const {
-  return buffer.narrow(1, config.query_columns(), config.key_columns()).unflatten(1, {config.key_heads, config.head_size});
+  return buffer.narrow(1, config.query_columns(), config.key_columns())
+      .unflatten(1, {config.key_heads, config.head_size});
 }
 
 at::Tensor LayerStep::values(const at::Tensor& buffer) const {
@@ -37,7 +38,13 @@ LayerStep make_layer_step(Decoder& decoder, Activations& activations, const Fore
   saved.feed_forward_rstd = whole.feed_forward_rstd.narrow(0, 0, asked);
   saved.gate_up = whole.gate_up.narrow(0, 0, asked);
   saved.down_tail = cut(whole.down_tail, asked, weights.down.spare);
-  return {c, decoder.rope, weights, saved, input, select, cut(activations.gated, asked, c.intermediate_size + weights.down.spare)};
+  return {c,
+          decoder.rope,
+          weights,
+          saved,
+          input,
+          select,
+          cut(activations.gated, asked, c.intermediate_size + weights.down.spare)};
 }
 
 }  // namespace luthier

@@ -13,10 +13,10 @@ struct LayerStep {
   const DecoderConfig& config;
   const RopeTable& rope;
   DecoderLayer& weights;
-  LayerActivations saved;    // narrowed to T rows; what stands behind keys and values, to M
+  LayerActivations saved;  // narrowed to T rows; what stands behind keys and values, to M
   const ForestInput& input;
-  bool select;               // the last layer of a pass that selects rows: only they ask
-  at::Tensor gated;          // [M, intermediate + spare] scratch
+  bool select;       // the last layer of a pass that selects rows: only they ask
+  at::Tensor gated;  // [M, intermediate + spare] scratch
 
   /// q, k, v as [rows, heads, head_size] views of a buffer [rows, columns].
   at::Tensor queries(const at::Tensor& buffer) const;
@@ -27,8 +27,8 @@ struct LayerStep {
 /// Narrows the activations of layer `index` to T rows (and M, for a last layer that selects).
 LayerStep make_layer_step(Decoder& decoder, Activations& activations, const ForestInput& input, size_t index);
 
-/// From saved.input, whose norm stands in saved.attention_in, to saved.middle and the feed-forward block's output, which is
-/// written to `out` [M, hidden]; the residual stream behind the layer is saved.middle + out.
+/// From saved.input, whose norm stands in saved.attention_in, to saved.middle and the feed-forward block's output,
+/// which is written to `out` [M, hidden]; the residual stream behind the layer is saved.middle + out.
 void layer_forward(LayerStep& step, at::Tensor& out, KeyValueCache* cache, size_t index, const at::Tensor& cache_rows);
 
 /// Which parts of a layer backward has to reach.
@@ -37,8 +37,8 @@ struct BackwardReach {
   bool input = true;      // the gradient of saved.input: something below the layer's first product is trained
 };
 
-/// gradients.stream holds the gradient of the residual stream behind the layer, and gets that of saved.input. `rows`: how many
-/// rows it has, M before and T behind a layer that selects.
+/// gradients.stream holds the gradient of the residual stream behind the layer, and gets that of saved.input. `rows`:
+/// how many rows it has, M before and T behind a layer that selects.
 void layer_backward(LayerStep& step, Gradients& gradients, const BackwardReach& reach);
 
 }  // namespace luthier

@@ -24,24 +24,25 @@ struct LinearPart {
 
 struct LinearLayer {
   int64_t in = 0, out = 0;
-  int64_t spare = 0;             // columns of the low-rank update, all parts together
-  at::Tensor weight;             // [out, in + spare]
-  at::Tensor bias;               // [out], or undefined
+  int64_t spare = 0;              // columns of the low-rank update, all parts together
+  at::Tensor weight;              // [out, in + spare]
+  at::Tensor bias;                // [out], or undefined
   std::vector<LinearPart> parts;  // cover [0, out) in order
-  at::Tensor down;               // [spare, in], of the weight's type; undefined without an update
+  at::Tensor down;                // [spare, in], of the weight's type; undefined without an update
   // Gradients, fp32, added to by backward; undefined for what is frozen.
   at::Tensor d_weight;  // [out, in]
   at::Tensor d_bias;    // [out]
   at::Tensor d_down;    // [spare, in]
   at::Tensor d_up;      // [out, spare]; only the blocks of a part's own columns are filled
 
-  at::Tensor base() const;                          // [out, in], a view
-  at::Tensor up(const LinearPart& part) const;      // [rows of the part, its rank], a view
+  at::Tensor base() const;                      // [out, in], a view
+  at::Tensor up(const LinearPart& part) const;  // [rows of the part, its rank], a view
   bool trained() const { return d_weight.defined() || d_down.defined(); }
 };
 
 /// A layer without an update. weight [out, in]; parts are (name, rows) in the order of the rows.
-LinearLayer make_linear_layer(at::Tensor weight, at::Tensor bias, const std::vector<std::pair<std::string, int64_t>>& parts);
+LinearLayer make_linear_layer(at::Tensor weight, at::Tensor bias,
+                              const std::vector<std::pair<std::string, int64_t>>& parts);
 
 /// Gives the layer room for an update with the given rank per part (0: none), zero for now, or takes it away (all ranks
 /// 0). Copies the weight once.
@@ -61,10 +62,12 @@ struct LinearBackward {
   at::Tensor v;      // [T, spare] scratch: gets d_out up for these parts
 };
 
-/// v = d_out up, and d_x [T, in] = d_out W + v down, added to d_x when accumulate. Computes v alone if d_x is undefined.
+/// v = d_out up, and d_x [T, in] = d_out W + v down, added to d_x when accumulate. Computes v alone if d_x is
+/// undefined.
 void linear_layer_backward_input(LinearBackward& backward, at::Tensor d_x, bool accumulate);
 
-/// Adds to the layer's gradients. x [T, in + spare] as forward left it. Needs v: call linear_layer_backward_input first.
+/// Adds to the layer's gradients. x [T, in + spare] as forward left it. Needs v: call linear_layer_backward_input
+/// first.
 void linear_layer_backward_weight(LinearBackward& backward, const at::Tensor& x);
 
 }  // namespace luthier

@@ -42,9 +42,9 @@ class Loader {
     const std::string attention = prefix + "self_attn.", feed_forward = prefix + "mlp.";
     DecoderLayer layer;
     layer.attention_norm.value = read(prefix + "input_layernorm.weight", {c.hidden_size});
-    layer.query_key_value =
-        load_linear(attention, {{"q_proj", c.query_columns()}, {"k_proj", c.key_columns()}, {"v_proj", c.key_columns()}},
-                    c.hidden_size, c.query_key_value_bias);
+    layer.query_key_value = load_linear(
+        attention, {{"q_proj", c.query_columns()}, {"k_proj", c.key_columns()}, {"v_proj", c.key_columns()}},
+        c.hidden_size, c.query_key_value_bias);
     layer.output = load_linear(attention, {{"o_proj", c.hidden_size}}, c.query_columns(), c.output_bias);
     layer.feed_forward_norm.value = read(prefix + "post_attention_layernorm.weight", {c.hidden_size});
     layer.gate_up = load_linear(feed_forward, {{"gate_proj", c.intermediate_size}, {"up_proj", c.intermediate_size}},

@@ -1,6 +1,5 @@
 #include "luthier/model/parameter.h"
 
-
 namespace luthier {
 
 void Parameter::publish() const {

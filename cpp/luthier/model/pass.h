@@ -19,12 +19,12 @@ class DecoderPass {
   /// The decoder must outlive the pass. After a change of its updates (ranks), call release().
   explicit DecoderPass(Decoder& decoder) : decoder_(decoder) {}
 
-  /// The hidden states after the final norm, [M, hidden], of the selected rows (of all rows if none are selected). A view
-  /// that the next pass overwrites. keep: leave what backward needs.
+  /// The hidden states after the final norm, [M, hidden], of the selected rows (of all rows if none are selected). A
+  /// view that the next pass overwrites. keep: leave what backward needs.
   at::Tensor forward(const ForestInput& input, bool keep);
 
-  /// The same over new tokens behind those of a cache: keys and values go to the cache's rows `cache_rows` [T] int64, and the
-  /// plan's key rows are rows of the cache.
+  /// The same over new tokens behind those of a cache: keys and values go to the cache's rows `cache_rows` [T] int64,
+  /// and the plan's key rows are rows of the cache.
   at::Tensor forward_cached(const ForestInput& input, KeyValueCache& cache, const at::Tensor& cache_rows);
 
   /// Adds to the gradient of every trained weight, from d_hidden [M, hidden], the gradient of what the last forward

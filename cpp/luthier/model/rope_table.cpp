@@ -8,7 +8,8 @@
 namespace luthier {
 namespace {
 
-// Angles are products of fp32 numbers, as Transformers computes them: at far positions the rounding shows in the logits.
+// Angles are products of fp32 numbers, as Transformers computes them: at far positions the rounding shows in the
+// logits.
 float frequency(const DecoderConfig& config, int64_t pair) {
   const float exponent = static_cast<float>(2 * pair) / static_cast<float>(config.head_size);
   const float plain = 1.0f / std::pow(static_cast<float>(config.rope_base), exponent);

@@ -12,7 +12,8 @@ namespace {
 
 class FolderWeights : public WeightSource {
  public:
-  FolderWeights(std::string folder, Checkpoint checkpoint) : folder_(std::move(folder)), checkpoint_(std::move(checkpoint)) {}
+  FolderWeights(std::string folder, Checkpoint checkpoint)
+      : folder_(std::move(folder)), checkpoint_(std::move(checkpoint)) {}
 
   at::Tensor read(const std::string& name, const std::vector<int64_t>& shape, at::ScalarType type) override {
     return convert_tensor(checkpoint_.tensor(name), folder_, shape, type);

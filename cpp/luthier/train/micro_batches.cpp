@@ -20,7 +20,8 @@ void split(const Dataset& dataset, std::vector<int64_t> examples, int64_t micro_
 
 }  // namespace
 
-std::vector<MicroBatch> make_micro_batches(const Dataset& dataset, std::vector<int64_t> examples, int64_t micro_tokens) {
+std::vector<MicroBatch> make_micro_batches(const Dataset& dataset, std::vector<int64_t> examples,
+                                           int64_t micro_tokens) {
   std::stable_sort(examples.begin(), examples.end(),
                    [&](int64_t a, int64_t b) { return dataset.example(a).tokens < dataset.example(b).tokens; });
   std::vector<MicroBatch> out;

@@ -1,6 +1,5 @@
 #include "luthier/train/objective.h"
 
-
 namespace luthier {
 
 Outcome SupervisedObjective::evaluate(const at::Tensor& log_probs, const Batch& batch, double total_weight) const {

@@ -9,8 +9,8 @@
 namespace luthier {
 
 struct Outcome {
-  double loss = 0;            // this batch's part of the step's loss
-  at::Tensor d_log_probs;     // [R] fp32: the loss's gradient
+  double loss = 0;         // this batch's part of the step's loss
+  at::Tensor d_log_probs;  // [R] fp32: the loss's gradient
 };
 
 class Objective {

@@ -22,7 +22,9 @@ TargetStates::TargetStates(const Batch& batch) {
   }
 }
 
-at::Tensor TargetStates::gather(const at::Tensor& hidden) const { return identity ? hidden : hidden.index_select(0, index); }
+at::Tensor TargetStates::gather(const at::Tensor& hidden) const {
+  return identity ? hidden : hidden.index_select(0, index);
+}
 
 at::Tensor TargetStates::scatter(const at::Tensor& d_targets) const {
   if (identity) return d_targets;

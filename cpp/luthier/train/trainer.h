@@ -20,11 +20,11 @@ struct TrainerSettings {
 };
 
 struct StepResult {
-  double loss = 0;            // the weighted mean over the step's targets, before the update
-  double gradient_norm = 0;   // before clipping
-  double weight = 0;          // the summed weight of the targets
-  int64_t rows = 0;           // examples
-  int64_t tokens = 0;         // of the examples, each on its own
+  double loss = 0;              // the weighted mean over the step's targets, before the update
+  double gradient_norm = 0;     // before clipping
+  double weight = 0;            // the summed weight of the targets
+  int64_t rows = 0;             // examples
+  int64_t tokens = 0;           // of the examples, each on its own
   int64_t computed_tokens = 0;  // after sharing prefixes and leaving out what no target needs
   int64_t supervised_tokens = 0;
 };

@@ -70,6 +70,7 @@ class Parameter:
 
     @property
     def required(self) -> bool:
+        """Whether a call must give it."""
         return self.default is None and not self.name.startswith("*")
 
 

@@ -45,9 +45,9 @@ def evaluate(
     first rows only; `on_progress` hears (rows finished, rows). Raises InputError for what cannot be read, and
     LuthierError for what cannot be written.
     """
-    from luthier.training.run import Run
+    from luthier.models.model import Model
 
-    if isinstance(model, Run):
+    if not isinstance(model, Model):
         model = model.model()
     records = (
         test if isinstance(test, Records) else read(test, text=text, label=label, system=system, skip_bad=skip_bad)
@@ -105,7 +105,7 @@ def judge(
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     """Writes predictions.jsonl, then evaluation.json. Raises LuthierError when the folder cannot be written."""
-    from luthier.training.durable import write_text
+    from luthier.durable import write_text
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -55,7 +55,7 @@ def write_adapter(
     ("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"); they are written in the type they have. Raises
     OSError, LuthierError when the disk is full.
     """
-    from luthier.training.durable import write_folder
+    from luthier.durable import write_folder
 
     write_folder(folder, lambda aside: fill_adapter_folder(aside, tensors, config, tokenizer))
 

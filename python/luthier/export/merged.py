@@ -43,7 +43,7 @@ def write_merged_folder(
         raise InputError(f"[export] dtype is '{dtype}'; it must be one of {', '.join(_DTYPES)}")
     folder = Path(destination).expanduser()
     check_destination(folder)
-    from luthier.training.durable import write_folder
+    from luthier.durable import write_folder
 
     def fill(aside: Path) -> None:
         _write_json(aside / "config.json", model_config(decoder, tokenizer, source, dtype))

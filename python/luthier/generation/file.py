@@ -78,7 +78,7 @@ def generate_file(
 
 
 def _write(target: Path, records: Sequence[Record], answers: Sequence[str]) -> None:
-    from luthier.training.durable import write_text
+    from luthier.durable import write_text
 
     lines = [
         json.dumps({**record.raw, "output": answer}, ensure_ascii=False)

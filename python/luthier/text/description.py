@@ -39,7 +39,7 @@ def backend_from(description: Mapping[str, Any], source: str) -> Backend:
     """The library's tokenizer, which takes special tokens in text for text. Raises InputError."""
     try:
         backend = Backend.from_str(json.dumps(description))
-    except Exception as error:  # noqa: BLE001, the library raises a bare Exception
+    except Exception as error:
         raise InputError(f"{source}: not a tokenizer that can be read: {error}") from None
     backend.no_truncation()
     backend.no_padding()

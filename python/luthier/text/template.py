@@ -93,7 +93,7 @@ class ChatTemplate:
             raise TemplateError(f"the chat template refuses the chat: {error.message or error}") from None
         except (RecursionError, MemoryError) as error:
             raise TemplateError(f"the chat template ran out of memory or stack: {error}") from None
-        except Exception as error:  # noqa: BLE001, a template can raise anything that Python expressions can
+        except Exception as error:
             raise TemplateError(f"the chat template failed: {type(error).__name__}: {error}") from None
         finally:
             _progress.reset(token)

@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from luthier import durable
 from luthier.errors import InputError, LuthierError
-from luthier.training import durable
 from luthier.training.metrics_log import StepMetrics
 
 if TYPE_CHECKING:

@@ -54,12 +54,12 @@ def encode_records(records: Sequence[Record], tokenizer: Tokenizer, max_length: 
 
     Raises InputError when no row is left with a supervised token.
     """
-    from luthier._core import Dataset
+    from luthier import _core
     from luthier.text.encode import ChatEncoder
 
     path = str(records.path) if isinstance(records, Records) else None
     name = path or "the rows in memory"
-    dataset = Dataset(max_length)
+    dataset = _core.Dataset(max_length)
     for number, row in enumerate(ChatEncoder(tokenizer).encode_rows(records)):
         dataset.add(number, row.tokens, row.weights, row.ends)
     places = [(record.file or name, record.line or number + 1) for number, record in enumerate(records)]

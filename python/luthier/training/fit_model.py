@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from luthier import durable
 from luthier.errors import InputError
-from luthier.training import durable
 from luthier.training.settings import FitSettings, Lora, spell
 
 if TYPE_CHECKING:

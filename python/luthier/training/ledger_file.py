@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from luthier.training import durable
+from luthier import durable
 
 LedgerLine = dict[str, Any]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from luthier import durable
 from luthier.errors import InputError, LuthierError
-from luthier.training import durable, fit_model, output_folder, run_record
+from luthier.training import fit_model, output_folder, run_record
 from luthier.training.checkpoint import Checkpoints, RunState
 from luthier.training.continuation import check_inputs
 from luthier.training.fit_data import FitRows, encode_records, read_records
@@ -195,7 +197,5 @@ def _note_end(out: Path, record: dict[str, Any], error: BaseException) -> None:
     """Notes in run.json how a run ended; a disk that is full must not hide the error itself."""
     status: run_record.Status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
     text = None if isinstance(error, Interrupted) else (str(error) or type(error).__name__)
-    try:
+    with suppress(OSError):
         run_record.write_record(out, run_record.finish(record, status, error=text))
-    except OSError:
-        pass

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from luthier import durable
 from luthier.errors import InputError, LuthierError
-from luthier.training import durable
 from luthier.training.run_record import RUN_FILE, read_record
 from luthier.training.settings import StartSettings
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from luthier import durable
 from luthier.errors import LuthierError
-from luthier.training import durable
 
 if TYPE_CHECKING:
     from luthier._core import Decoder

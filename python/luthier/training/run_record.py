@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
+from luthier import durable
 from luthier.errors import InputError
-from luthier.training import durable
 
 RUN_FILE = "run.json"
 FORMAT = 1

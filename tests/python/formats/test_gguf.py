@@ -13,7 +13,6 @@ from gguf import GGMLQuantizationType as Type
 from gguf import GGUFReader, GGUFWriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from luthier import _core
 from luthier.formats import GgufFile, read_gguf_tensor
 

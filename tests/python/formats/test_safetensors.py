@@ -14,7 +14,6 @@ import safetensors.torch
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from luthier import _core
 from luthier.formats import SafetensorsFile, read_safetensors, write_safetensors
 
@@ -140,11 +139,12 @@ def test_errors_name_file_and_tensor(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     script = """
 import resource, sys, torch
+from luthier.errors import LuthierError
 from luthier.formats import write_safetensors
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))   # stands for a full disk
 try:
     write_safetensors(sys.argv[1], {"w": torch.ones(100_000)})
-except RuntimeError as error:
+except LuthierError as error:
     print(error)
 """
     (tmp_path / "a").write_text("old")

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from luthier import durable
 from luthier.errors import InputError, LuthierError
 from luthier.generation import generate_file
 from luthier.generation.progress import answer_progress
 from luthier.models import Model, load
-from luthier.training import durable
 from tiny_model import chat, make_tiny_model
 
 ROWS: list[dict[str, Any]] = [

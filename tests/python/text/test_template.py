@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
+from contextlib import suppress
 
 import pytest
 from luthier.errors import InputError
@@ -68,10 +69,8 @@ def test_what_is_no_template_is_refused(source: str) -> None:
     ],
 )
 def test_the_sandbox_keeps_templates_away_from_python(source: str) -> None:
-    with pytest.raises(InputError):
-        text = rendered(source)
-        assert text == "", "an attribute that is not allowed is undefined"
-        raise InputError("undefined")
+    with suppress(InputError):  # refused, or
+        assert rendered(source) == "", "an attribute that is not allowed is undefined"
 
 
 @pytest.mark.parametrize(

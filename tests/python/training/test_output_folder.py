@@ -65,19 +65,20 @@ def test_overwrite_refuses_to_remove_what_it_reads(case: FitCase) -> None:
 
 
 def test_two_processes_cannot_write_one_run(tmp_path: Path) -> None:
-    with output_folder.locked(tmp_path / "run"):
-        with pytest.raises(InputError, match="another process is writing this run"):
-            with output_folder.locked(tmp_path / "run"):
-                pass
+    with (
+        output_folder.locked(tmp_path / "run"),
+        pytest.raises(InputError, match="another process is writing this run"),
+        output_folder.locked(tmp_path / "run"),
+    ):
+        pass
     with output_folder.locked(tmp_path / "run"):
         pass
 
 
 def test_an_output_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(LuthierError, match="cannot write there"):
-        with output_folder.locked(tmp_path / "file" / "run"):
-            pass
+    with pytest.raises(LuthierError, match="cannot write there"), output_folder.locked(tmp_path / "file" / "run"):
+        pass
 
 
 def test_a_full_disk_while_saving_keeps_the_last_checkpoint(case: FitCase) -> None:

@@ -40,13 +40,16 @@ void read_rope(const JsonValue& root, DecoderConfig& config) {
     scaling.high_frequency_factor = rope->at("high_freq_factor").as_double();
     scaling.original_positions = rope->at("original_max_position_embeddings").as_int();
   } else if (kind->as_string() != "default") {
-    kind->fail_here(concat("the rotary scaling \"", kind->as_string(), "\" is not supported; supported: default, linear, llama3"));
+    kind->fail_here(
+        concat("the rotary scaling \"", kind->as_string(), "\" is not supported; supported: default, linear, llama3"));
   }
 }
 
 DecoderConfig from_json(const JsonValue& root) {
-  if (const JsonValue* activation = root.find("hidden_act"); activation != nullptr && activation->as_string() != "silu") {
-    activation->fail_here(concat("the activation \"", activation->as_string(), "\" is not supported for this family, which has silu"));
+  if (const JsonValue* activation = root.find("hidden_act");
+      activation != nullptr && activation->as_string() != "silu") {
+    activation->fail_here(
+        concat("the activation \"", activation->as_string(), "\" is not supported for this family, which has silu"));
   }
   DecoderConfig c;
   c.family = "llama";
@@ -70,7 +73,8 @@ DecoderConfig from_json(const JsonValue& root) {
 
 DecoderConfig from_gguf(const GgufFile& file) {
   if (file.find_tensor("rope_freqs.weight") != nullptr) {
-    fail_input(file.path(), ": rope_freqs.weight (a scaled rotary table) is not supported; use the model's Transformers folder");
+    fail_input(file.path(),
+               ": rope_freqs.weight (a scaled rotary table) is not supported; use the model's Transformers folder");
   }
   if (file.has("llama.rope.scaling.type") && file.string("llama.rope.scaling.type") != "none") {
     fail_input(file.path(), ": llama.rope.scaling.type is \"", file.string("llama.rope.scaling.type"),
@@ -80,7 +84,8 @@ DecoderConfig from_gguf(const GgufFile& file) {
     fail_input(file.path(), ": llama.expert_count is above zero: mixtures of experts are not supported");
   }
   const TensorView& embedding = file.tensor("token_embd.weight");
-  if (embedding.shape.size() != 2) fail_input(file.path(), ": token_embd.weight has shape ", shape_text(embedding.shape));
+  if (embedding.shape.size() != 2)
+    fail_input(file.path(), ": token_embd.weight has shape ", shape_text(embedding.shape));
   DecoderConfig c;
   c.family = "llama";
   c.vocabulary_size = embedding.shape[0];

@@ -81,6 +81,10 @@ struct AttentionKernels {
 /// fp32 on AVX2 and wider.
 const AttentionKernels<float>& float_kernels(InstructionSet set);
 
+/// AttentionKernels::few_columns on AVX512-BF16.
+void few_columns_bfloat16(const FewColumns<c10::BFloat16>& tile, float scale, float* maximum, float* sum, float* out,
+                          int64_t stride, bool first);
+
 /// bf16 on AVX512-BF16 and AMX.
 const AttentionKernels<c10::BFloat16>& bfloat16_kernels();
 

@@ -1,59 +1,16 @@
 // bf16 on AVX512-BF16 (and on AMX, whose processors have it).
 #include "luthier/base/error.h"
 #include "luthier/ops/cpu/attention_kernels.h"
+#include "luthier/ops/cpu/lanes_bfloat16.h"
 
 #if defined(__x86_64__)
-#if defined(__GNUC__) && !defined(__clang__)
-// GCC 12 takes the undefined source operands inside its own intrinsics for mistakes.
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
-#include <immintrin.h>
-
 #include <algorithm>
 #include <limits>
-
-#define LUTHIER_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")))
-#define LUTHIER_INLINE LUTHIER_TARGET __attribute__((always_inline)) inline
 
 namespace luthier::cpu {
 namespace {
 
 using c10::BFloat16;
-
-constexpr int64_t kLanes = 16;
-
-LUTHIER_INLINE __mmask16 first_lanes(int64_t count) {
-  return count >= kLanes ? static_cast<__mmask16>(0xffff)
-                         : static_cast<__mmask16>((1u << std::max<int64_t>(count, 0)) - 1);
-}
-
-/// 2^x to 3e-6 relative: a minimax polynomial of the fraction on [-1/2, 1/2].
-LUTHIER_INLINE __m512 exp2_of(__m512 x) {
-  const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  const __m512 fraction = _mm512_sub_ps(x, whole);
-  __m512 y = _mm512_set1_ps(9.5701013e-3f);
-  y = _mm512_fmadd_ps(y, fraction, _mm512_set1_ps(5.5917859e-2f));
-  y = _mm512_fmadd_ps(y, fraction, _mm512_set1_ps(2.4024744e-1f));
-  y = _mm512_fmadd_ps(y, fraction, _mm512_set1_ps(6.9312179e-1f));
-  y = _mm512_fmadd_ps(y, fraction, _mm512_set1_ps(9.9999928e-1f));
-  return _mm512_scalef_ps(y, whole);
-}
-
-/// Two rows of 16 fp32 as 16 pairs of bf16.
-LUTHIER_INLINE __m512i pairs_of(__m512 low, __m512 high, __m512i interleave) {
-  return _mm512_permutexvar_epi16(interleave, (__m512i)_mm512_cvtne2ps_pbh(high, low));
-}
-
-/// The permutation 0, 16, 1, 17, ... of 32 words.
-LUTHIER_INLINE __m512i interleaving() {
-  alignas(64) int16_t order[32];
-  for (int16_t i = 0; i < 16; ++i) {
-    order[2 * i] = i;
-    order[2 * i + 1] = static_cast<int16_t>(i + 16);
-  }
-  return _mm512_load_si512(order);
-}
 
 /// A 16 x 16 matrix of 32-bit words, transposed in place.
 LUTHIER_INLINE void transpose_16(__m512i (&r)[16]) {
@@ -327,89 +284,6 @@ LUTHIER_TARGET void backward(const ScoreTile& tile, const float* scores, const f
   run(tile, scores, d_p, scale, inverse_cap, log_sum_exp, delta, p, d_s, d_s_pairs);
 }
 
-LUTHIER_INLINE __mmask32 first_words(int64_t count) {
-  return count >= 2 * kLanes ? 0xffffffffu : (uint32_t{1} << count) - 1;
-}
-
-constexpr int64_t kFewKeys = 64;
-
-template <int rows>
-LUTHIER_TARGET void attend_few(const FewColumns<BFloat16>& tile, float scale, float* maximum, float* sum, float* out,
-                               int64_t stride, bool first) {
-  alignas(64) float p[rows][kFewKeys];
-  for (int64_t key = 0; key < tile.key_count; ++key) {
-    __m512 dots[rows];
-    for (int r = 0; r < rows; ++r) dots[r] = _mm512_setzero_ps();
-    const BFloat16* k = tile.keys + key * tile.key_stride;
-    for (int64_t c = 0; c < tile.size; c += 2 * kLanes) {
-      const __mmask32 words = first_words(tile.size - c);
-      // Rows of a cache lie apart: what comes next is asked for early.
-      _mm_prefetch(reinterpret_cast<const char*>(tile.values + key * tile.value_stride + c), _MM_HINT_T0);
-      _mm_prefetch(reinterpret_cast<const char*>(k + 16 * tile.key_stride + c), _MM_HINT_T0);
-      const auto part = (__m512bh)_mm512_maskz_loadu_epi16(words, k + c);
-      for (int r = 0; r < rows; ++r) {
-        const auto query = (__m512bh)_mm512_maskz_loadu_epi16(words, tile.queries + r * tile.size + c);
-        dots[r] = _mm512_dpbf16_ps(dots[r], query, part);
-      }
-    }
-    for (int r = 0; r < rows; ++r) p[r][key] = _mm512_reduce_add_ps(dots[r]);
-  }
-  float factor[rows];
-  for (int r = 0; r < rows; ++r) {
-    const __m512 none = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
-    __m512 largest = none;
-    for (int64_t key = 0; key < tile.key_count; key += kLanes)
-      largest = _mm512_max_ps(largest, _mm512_mask_loadu_ps(none, first_lanes(tile.key_count - key), p[r] + key));
-    const float before = maximum[r], now = std::max(before, _mm512_reduce_max_ps(largest) * scale);
-    factor[r] = 0;
-    if (before > -std::numeric_limits<float>::infinity())
-      factor[r] = _mm512_cvtss_f32(exp2_of(_mm512_set1_ps(before - now)));
-    maximum[r] = now;
-    __m512 total = _mm512_setzero_ps();
-    for (int64_t key = 0; key < tile.key_count; key += kLanes) {
-      const __mmask16 lanes = first_lanes(tile.key_count - key);
-      const __m512 scores = _mm512_maskz_loadu_ps(lanes, p[r] + key);
-      const __m512 value = exp2_of(_mm512_fmsub_ps(scores, _mm512_set1_ps(scale), _mm512_set1_ps(now)));
-      _mm512_mask_storeu_ps(p[r] + key, lanes, value);
-      total = _mm512_mask_add_ps(total, lanes, total, value);
-    }
-    sum[r] = sum[r] * factor[r] + _mm512_reduce_add_ps(total);
-  }
-  const __m512i high = _mm512_set1_epi32(static_cast<int32_t>(0xffff0000));
-  for (int64_t c = 0; c < tile.size; c += 2 * kLanes) {
-    const __mmask32 words = first_words(tile.size - c);
-    __m512 even[rows], odd[rows];
-    for (int r = 0; r < rows; ++r) even[r] = odd[r] = _mm512_setzero_ps();
-    for (int64_t key = 0; key < tile.key_count; ++key) {
-      const __m512i v = _mm512_maskz_loadu_epi16(words, tile.values + key * tile.value_stride + c);
-      const auto low_half = (__m512)_mm512_slli_epi32(v, 16), high_half = (__m512)_mm512_and_si512(v, high);
-      for (int r = 0; r < rows; ++r) {
-        const __m512 weight = _mm512_set1_ps(p[r][key]);
-        even[r] = _mm512_fmadd_ps(weight, low_half, even[r]);
-        odd[r] = _mm512_fmadd_ps(weight, high_half, odd[r]);
-      }
-    }
-    const int64_t pairs = std::min(kLanes, (tile.size - c) / 2);
-    for (int r = 0; r < rows; ++r) {
-      alignas(64) float columns[2][kLanes];
-      _mm512_store_ps(columns[0], even[r]);
-      _mm512_store_ps(columns[1], odd[r]);
-      for (int64_t i = 0; i < 2 * pairs; ++i) {
-        float& target = out[(c + i) * stride + r];
-        target = (first ? 0 : target * factor[r]) + columns[i % 2][i / 2];
-      }
-    }
-  }
-}
-
-LUTHIER_TARGET void few_columns(const FewColumns<BFloat16>& tile, float scale, float* maximum, float* sum, float* out,
-                                int64_t stride, bool first) {
-  static constexpr decltype(&attend_few<1>) by_rows[kMostFewColumns] = {attend_few<1>, attend_few<2>, attend_few<3>,
-                                                                        attend_few<4>, attend_few<5>, attend_few<6>,
-                                                                        attend_few<7>, attend_few<8>};
-  by_rows[tile.columns - 1](tile, scale, maximum, sum, out, stride, first);
-}
-
 LUTHIER_TARGET void dot_rows(const BFloat16* a, const BFloat16* b, int64_t rows, int64_t columns, float* target) {
   for (int64_t r = 0; r < rows; ++r) {
     __m512 sum = _mm512_setzero_ps();
@@ -437,8 +311,8 @@ LUTHIER_TARGET void round(const float* source, int64_t count, float factor, BFlo
 const AttentionKernels<BFloat16>& bfloat16_kernels() {
   const AttentionKernels<float>& plain = float_kernels(InstructionSet::avx512);
   static const AttentionKernels<BFloat16> table{
-      transpose_to_pairs,  transpose,   pair_rows, transpose_from, softmax,  backward,
-      plain.scale_columns, few_columns, dot_rows,  round,          plain.cap};
+      transpose_to_pairs,   transpose, pair_rows, transpose_from, softmax, backward, plain.scale_columns,
+      few_columns_bfloat16, dot_rows,  round,     plain.cap};
   return table;
 }
 

@@ -6,7 +6,7 @@ import errno
 from pathlib import Path
 
 import pytest
-from luthier.training import durable
+from luthier import durable
 
 
 def test_text_is_replaced_in_one_step_and_nothing_else_stays(tmp_path: Path) -> None:
