@@ -1,0 +1,74 @@
+#include "luthier/model/pass.h"
+
+#include <ATen/ops/arange.h>
+#include <gtest/gtest.h>
+
+#include "luthier/base/error.h"
+#include "tiny_decoder.h"
+
+namespace luthier {
+namespace {
+
+using testing::hidden_states;
+using testing::random_tokens;
+using testing::relative_error;
+using testing::tiny_decoder;
+
+TEST(Pass, SelectedRowsAreThoseOfTheWholePass) {
+  Decoder decoder = tiny_decoder(true, true);
+  const std::vector<int32_t> tokens = random_tokens(21, 1);
+  const at::Tensor all = hidden_states(decoder, tokens);
+  const at::Tensor some = hidden_states(decoder, tokens, {0, 4, 20});
+  EXPECT_EQ(some.size(0), 3);
+  const int64_t rows[] = {0, 4, 20};
+  for (int64_t i = 0; i < 3; ++i) EXPECT_LT(relative_error(some[i], all[rows[i]]), 1e-5);
+}
+
+TEST(Pass, NoTokenSeesALaterOne) {
+  Decoder decoder = tiny_decoder();
+  std::vector<int32_t> tokens = random_tokens(15, 2);
+  const at::Tensor whole = hidden_states(decoder, tokens);
+  tokens.back() = (tokens.back() + 1) % 23;
+  const at::Tensor changed = hidden_states(decoder, tokens);
+  EXPECT_TRUE(changed.narrow(0, 0, 14).equal(whole.narrow(0, 0, 14)));
+  EXPECT_GT(relative_error(changed[14], whole[14]), 1e-3);
+}
+
+TEST(Pass, AForestGivesEachRowWhatItHasAlone) {
+  Decoder decoder = tiny_decoder(false, true);
+  const std::vector<int32_t> trunk = random_tokens(5, 3);
+  std::vector<std::vector<int32_t>> rows;
+  for (uint64_t i = 0; i < 4; ++i) {
+    rows.push_back(trunk);
+    const std::vector<int32_t> branch = random_tokens(3, 10 + i / 2), leaf = random_tokens(1 + i, 20 + i);
+    rows.back().insert(rows.back().end(), branch.begin(), branch.end());
+    rows.back().insert(rows.back().end(), leaf.begin(), leaf.end());
+  }
+  std::vector<const std::vector<int32_t>*> given;
+  for (const auto& row : rows) given.push_back(&row);
+  std::vector<int32_t> leaves;
+  const Batch forest = make_prompt_batch(given, 2, &leaves);
+  EXPECT_LT(forest.rows(), 4 * 8);
+  DecoderPass pass(decoder);
+  const at::Tensor hidden = pass.forward(make_forest_input(forest, {}, decoder.config), false);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const at::Tensor alone = hidden_states(decoder, rows[i]);
+    const Segment& leaf = forest.segments[leaves[i]];
+    const int64_t length = leaf.end - leaf.begin;
+    EXPECT_LT(relative_error(hidden.narrow(0, leaf.begin, length), alone.narrow(0, leaf.position, length)), 1e-5);
+  }
+}
+
+TEST(Pass, BackwardNeedsAForwardThatKept) {
+  Decoder decoder = tiny_decoder();
+  const std::vector<int32_t> tokens = random_tokens(4, 5);
+  const std::vector<const std::vector<int32_t>*> rows{&tokens};
+  const Batch batch = make_prompt_batch(rows, 0, nullptr);
+  const ForestInput input = make_forest_input(batch, {}, decoder.config);
+  DecoderPass pass(decoder);
+  const at::Tensor hidden = pass.forward(input, false);
+  EXPECT_THROW(pass.backward(input, hidden), Error);
+}
+
+}  // namespace
+}  // namespace luthier

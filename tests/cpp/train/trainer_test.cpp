@@ -1,0 +1,175 @@
+#include "luthier/train/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <numeric>
+
+#include "../model/tiny_decoder.h"
+#include "luthier/adapter/lora.h"
+#include "luthier/base/error.h"
+
+namespace luthier {
+namespace {
+
+using testing::random_tokens;
+using testing::relative_error;
+using testing::tiny_decoder;
+using testing::uniform;
+
+// Rows that share a prefix, so that targets and rows of the forest differ.
+Dataset make_dataset() {
+  Dataset data(100);
+  const std::vector<int32_t> prefix = random_tokens(18, 1, 22);
+  for (int64_t row = 0; row < 5; ++row) {
+    std::vector<int32_t> tokens = row < 4 ? prefix : std::vector<int32_t>();
+    for (int32_t token : random_tokens(2 + row, 10 + row, 22)) tokens.push_back(token);
+    std::vector<float> weights(tokens.size(), 0);
+    weights[tokens.size() / 2] = 0.5;
+    weights.back() = 1;
+    std::vector<uint8_t> ends(tokens.size(), 0);
+    ends.back() = 1;
+    data.add({100 + row, tokens, weights, ends});
+  }
+  return data;
+}
+
+std::vector<int64_t> all(const Dataset& data) {
+  std::vector<int64_t> indices(data.size());
+  std::iota(indices.begin(), indices.end(), 0);
+  return indices;
+}
+
+std::vector<Parameter> lora_parameters(Decoder& decoder) {
+  std::vector<Parameter> parameters = attach_lora(decoder, {3, 6, {"all-linear"}, false}, 1);
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    parameters[i].master.copy_(uniform(parameters[i].master.sizes(), 40 + i, 0.3));
+    parameters[i].publish();
+  }
+  train_lora(decoder, parameters, true);
+  return parameters;
+}
+
+std::vector<Parameter> all_parameters(Decoder& decoder) {
+  train_all_weights(decoder, true);
+  return weight_parameters(decoder);
+}
+
+std::string failure(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+// The derivative along a random direction through each parameter in turn, by central differences.
+void expect_gradients_by_differences(Decoder& decoder, std::vector<Parameter>& parameters) {
+  Dataset data = make_dataset();
+  Trainer trainer(decoder, parameters, {});
+  trainer.gradients(data, all(data));
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    Parameter& parameter = parameters[i];
+    const at::Tensor start = parameter.master.clone();
+    const at::Tensor gradient = parameter.gradient.to(at::kDouble) * parameter.gradient_scale;
+    // Along the gradient the slope is its norm: the best signal over the rounding of fp32.
+    const double norm = gradient.norm().item<double>();
+    ASSERT_GT(norm, 0) << parameter.name;
+    const double step = 2e-3 / norm;
+    double loss[2];
+    for (const int side : {0, 1}) {
+      parameter.master.copy_(start.to(at::kDouble) + gradient * ((side == 0 ? -step : step) / norm));
+      parameter.publish();
+      const LossSum sum = trainer.loss(data, all(data));
+      loss[side] = sum.loss / sum.weight;
+    }
+    parameter.master.copy_(start);
+    parameter.publish();
+    EXPECT_NEAR((loss[1] - loss[0]) / (2 * step) / norm, 1, 2e-2) << parameter.name;
+  }
+}
+
+TEST(Trainer, GradientsOfAllWeightsAreTheSlopesOfTheLoss) {
+  for (const bool tied : {true, false}) {
+    Decoder decoder = tiny_decoder(tied, !tied);
+    std::vector<Parameter> parameters = all_parameters(decoder);
+    expect_gradients_by_differences(decoder, parameters);
+  }
+}
+
+TEST(Trainer, GradientsOfAnAdapterAreTheSlopesOfTheLoss) {
+  Decoder decoder = tiny_decoder(false, true);
+  std::vector<Parameter> parameters = lora_parameters(decoder);
+  expect_gradients_by_differences(decoder, parameters);
+}
+
+TEST(Trainer, MicroBatchesChangeNeitherLossNorGradient) {
+  Decoder decoder = tiny_decoder(true, true);
+  std::vector<Parameter> parameters = all_parameters(decoder);
+  Dataset data = make_dataset();
+  TrainerSettings settings;
+  Trainer whole(decoder, parameters, settings);
+  const StepResult together = whole.gradients(data, all(data));
+  std::vector<at::Tensor> gradients;
+  for (const Parameter& p : parameters) gradients.push_back(p.gradient.clone());
+  settings.micro_tokens = 1;
+  Trainer apart(decoder, parameters, settings);
+  const StepResult alone = apart.gradients(data, all(data));
+  EXPECT_LT(together.computed_tokens, alone.computed_tokens);
+  EXPECT_EQ(together.supervised_tokens, alone.supervised_tokens);
+  EXPECT_NEAR(together.loss, alone.loss, 1e-5 * alone.loss);
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    EXPECT_LT(relative_error(parameters[i].gradient, gradients[i]), 1e-5) << parameters[i].name;
+  }
+}
+
+TEST(Trainer, StepsLowerTheLossAndAreCounted) {
+  Decoder decoder = tiny_decoder();
+  std::vector<Parameter> parameters = lora_parameters(decoder);
+  Dataset data = make_dataset();
+  Trainer trainer(decoder, parameters, {});
+  const double first = trainer.step(data, all(data), 1e-2).loss;
+  for (int i = 0; i < 20; ++i) trainer.step(data, all(data), 1e-2);
+  const LossSum last = trainer.loss(data, all(data));
+  EXPECT_LT(last.loss / last.weight, 0.7 * first);
+  EXPECT_EQ(trainer.optimizer().step_count(), 21);
+  for (const LedgerEntry& entry : data.ledger()) EXPECT_EQ(entry.times_seen, 21);
+}
+
+TEST(Trainer, ALossThatIsNotFiniteNamesItsRowAndChangesNothing) {
+  Decoder decoder = tiny_decoder(false);
+  std::vector<Parameter> parameters = lora_parameters(decoder);
+  Dataset data = make_dataset();
+  // A token that only the last row reads.
+  data.add({777, {22, 3}, {0, 1}, {0, 1}});
+  std::vector<at::Tensor> before;
+  for (const Parameter& p : parameters) before.push_back(p.master.clone());
+  for (int64_t i = 0; i < data.size() - 1; ++i) {
+    for (int32_t token : data.example(i).tokens) ASSERT_NE(token, 22) << "the poisoned token should be rare";
+  }
+  decoder.embedding.value[22].fill_(std::numeric_limits<float>::quiet_NaN());
+  Trainer trainer(decoder, parameters, {});
+  const std::string message = failure([&] { trainer.step(data, all(data), 1e-2); });
+  EXPECT_NE(message.find("not finite at row 777"), std::string::npos) << message;
+  EXPECT_EQ(trainer.optimizer().step_count(), 0);
+  for (size_t i = 0; i < parameters.size(); ++i) EXPECT_TRUE(parameters[i].master.equal(before[i]));
+  EXPECT_GT(trainer.step(data, {0, 1}, 1e-2).loss, 0) << "the other rows still train";
+}
+
+TEST(Trainer, AStepWithoutRowsOrRoomIsRefused) {
+  Decoder decoder = tiny_decoder();
+  std::vector<Parameter> parameters = lora_parameters(decoder);
+  Dataset data = make_dataset();
+  Trainer trainer(decoder, parameters, {});
+  EXPECT_NE(failure([&] { trainer.step(data, {}, 1e-2); }), "");
+  EXPECT_NE(failure([&] { trainer.step(data, {99}, 1e-2); }), "");
+  TrainerSettings settings;
+  settings.micro_tokens = 0;
+  EXPECT_THROW(Trainer(decoder, parameters, settings), InputError);
+}
+
+}  // namespace
+}  // namespace luthier
