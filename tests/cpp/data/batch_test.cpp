@@ -68,9 +68,7 @@ TEST(Batch, WhereExamplesPartOneRowHasSeveralTargets) {
   EXPECT_EQ(batch.example, (std::vector<int32_t>{0, 0, 1}));
 }
 
-TEST(Batch, WithoutATargetItIsAnError) {
-  EXPECT_THROW(batch_of({example({1, 2, 3}, {1, 0, 0})}), Error);
-}
+TEST(Batch, WithoutATargetItIsAnError) { EXPECT_THROW(batch_of({example({1, 2, 3}, {1, 0, 0})}), Error); }
 
 TEST(Batch, EveryTargetStandsBehindItsOwnTokens) {
   for (uint64_t seed = 0; seed < 100; ++seed) {

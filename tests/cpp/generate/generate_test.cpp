@@ -117,8 +117,8 @@ TEST(Generate, AnAnswerStopsBeforeAnEndToken) {
   settings.end_tokens = {whole[0][3], whole[2][0]};
   const Answers cut = generate(decoder, prompts, settings, {});
   for (size_t i = 0; i < whole.size(); ++i) {
-    const auto end = std::find_first_of(whole[i].begin(), whole[i].end(), settings.end_tokens.begin(),
-                                        settings.end_tokens.end());
+    const auto end =
+        std::find_first_of(whole[i].begin(), whole[i].end(), settings.end_tokens.begin(), settings.end_tokens.end());
     EXPECT_EQ(cut[i], std::vector<int32_t>(whole[i].begin(), end)) << i;
   }
   EXPECT_TRUE(cut[2].empty());

@@ -101,7 +101,8 @@ TEST(LinearLayer, PartsTakenApartAddUpToTheWhole) {
         apart ? std::vector<std::pair<size_t, size_t>>{{1, 3}, {0, 1}} : std::vector<std::pair<size_t, size_t>>{{0, 3}};
     for (const auto& [first, last] : cuts) {
       const int64_t begin = layer.parts[first].begin, end = layer.parts[last - 1].end;
-      LinearBackward backward{layer, first, last, d_out.narrow(1, begin, end - begin), at::zeros({kRows, 5}, at::kFloat)};
+      LinearBackward backward{layer, first, last, d_out.narrow(1, begin, end - begin),
+                              at::zeros({kRows, 5}, at::kFloat)};
       linear_layer_backward_input(backward, d_x[apart], true);
       linear_layer_backward_weight(backward, x);
     }
