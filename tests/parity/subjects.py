@@ -70,12 +70,19 @@ class Subject:
 
 
 def load_peer(path: Path) -> Any:
-    """A Transformers model in fp32 from a folder or a GGUF file."""
+    """A Transformers model in fp32 from a folder or a GGUF file.
+
+    Its embedding forgets which token is for padding: torch withholds that one's gradient, though here it is the end of
+    turn, which rows hold.
+    """
     from transformers import AutoModelForCausalLM
 
-    if path.is_dir():
-        return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
-    return AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32).eval()
+    place = {"pretrained_model_name_or_path": path}
+    if not path.is_dir():
+        place = {"pretrained_model_name_or_path": path.parent, "gguf_file": path.name}
+    model = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32).eval()
+    model.model.embed_tokens.padding_idx = None
+    return model
 
 
 def encode(path: Path, conversations: Sequence[Any]) -> list[Row]:

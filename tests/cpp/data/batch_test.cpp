@@ -108,7 +108,7 @@ TEST(PromptBatch, LeavesAreTheSegmentsInWhichPromptsEnd) {
   std::vector<const std::vector<int32_t>*> given;
   for (const auto& prompt : prompts) given.push_back(&prompt);
   std::vector<int32_t> leaves;
-  const Batch batch = make_prompt_batch(given, 2, &leaves);
+  const Batch batch = make_prompt_batch(given, 1, &leaves);
   EXPECT_EQ(batch.rows(), 3);
   EXPECT_EQ(leaves[0], leaves[3]);
   EXPECT_EQ(leaves[2], -1);

@@ -1,6 +1,7 @@
 // A random decoder of odd sizes for tests, and what they compare with.
 #pragma once
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
