@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/addmm.h>
-#include <ATen/ops/mm.h>
 
 #include <algorithm>
 
@@ -11,6 +10,7 @@
 #include "luthier/ops/cpu/packed_weight_gradient.h"
 #include "luthier/ops/cpu/types.h"
 #include "luthier/ops/reference/linear.h"
+#include "luthier/ops/row_product.h"
 
 namespace luthier::cpu {
 namespace {
@@ -44,21 +44,22 @@ void linear_forward(const at::Tensor& x, const at::Tensor& weight, const at::Ten
   } else if (!has_bf16_products(x) || (bias.defined() && accumulate)) {
     reference::linear_forward(x, weight, bias, out, accumulate);
   } else if (bias.defined()) {
-    at::addmm_out(out, bias, x, weight.t());
-  } else if (accumulate) {
-    at::addmm_out(out, out, x, weight.t());
+    if (x.scalar_type() == at::kFloat) {
+      out.copy_(bias.expand_as(out));
+      row_product(out, x, weight.t(), /*accumulate=*/true);
+    } else {
+      at::addmm_out(out, bias, x, weight.t());
+    }
   } else {
-    at::mm_out(out, x, weight.t());
+    row_product(out, x, weight.t(), accumulate);
   }
 }
 
 void linear_backward_input(const at::Tensor& d_out, const at::Tensor& weight, at::Tensor& d_x, bool accumulate) {
   if (!has_bf16_products(d_out)) {
     reference::linear_backward_input(d_out, weight, d_x, accumulate);
-  } else if (accumulate) {
-    at::addmm_out(d_x, d_x, d_out, weight);
   } else {
-    at::mm_out(d_x, d_out, weight);
+    row_product(d_x, d_out, weight, accumulate);
   }
 }
 

@@ -1,7 +1,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include "luthier/ops/cpu/token_logprob.h"
 #include "luthier/ops/cpu/types.h"
 #include "luthier/ops/cpu/vectorize.h"
+#include "luthier/ops/row_product.h"
 
 namespace luthier::cpu {
 namespace {
@@ -47,7 +47,7 @@ void for_each_tile(const at::Tensor& hidden, const at::Tensor& head, const Body&
     for (int64_t token = 0; token < vocabulary; token += kVocabularyTile) {
       const at::Tensor tile = head.narrow(0, token, std::min(kVocabularyTile, vocabulary - token)).to(at::kFloat);
       at::Tensor logits = buffer.narrow(0, 0, some.size(0) * tile.size(0)).view({some.size(0), tile.size(0)});
-      at::mm_out(logits, some, tile.t());
+      row_product(logits, some, tile.t(), /*accumulate=*/false);
       body(row, token, some, tile, logits);
     }
   }
@@ -103,7 +103,7 @@ void tiled_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, co
           }
         });
         at::Tensor d_some = d_wide.narrow(0, row, some.size(0));
-        at::addmm_out(d_some, d_some, logits, head_tile);
+        row_product(d_some, logits, head_tile, /*accumulate=*/true);
         if (!d_head.defined()) return;
         at::Tensor d_tile = d_head.narrow(0, token, head_tile.size(0));
         at::addmm_out(d_tile, d_tile, logits.t(), some);

@@ -1,19 +1,20 @@
 #include "luthier/ops/reference/linear.h"
 
 #include "luthier/ops/reference/precision.h"
+#include "luthier/ops/row_product.h"
 
 namespace luthier::reference {
 
 void linear_forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& out,
                     bool accumulate) {
-  at::Tensor product = widen(x).mm(widen(weight).t());
+  at::Tensor product = row_product(widen(x), widen(weight).t());
   if (bias.defined()) product += widen(bias);
   if (accumulate) product += widen(out);
   out.copy_(product);
 }
 
 void linear_backward_input(const at::Tensor& d_out, const at::Tensor& weight, at::Tensor& d_x, bool accumulate) {
-  at::Tensor product = widen(d_out).mm(widen(weight));
+  at::Tensor product = row_product(widen(d_out), widen(weight));
   if (accumulate) product += widen(d_x);
   d_x.copy_(product);
 }

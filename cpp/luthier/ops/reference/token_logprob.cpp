@@ -1,12 +1,13 @@
 #include "luthier/ops/reference/token_logprob.h"
 
 #include "luthier/ops/reference/precision.h"
+#include "luthier/ops/row_product.h"
 
 namespace luthier::reference {
 namespace {
 
 at::Tensor logits_of(const at::Tensor& hidden, const at::Tensor& head, double scale) {
-  return widen(hidden).mm(widen(head).t()) * scale;
+  return row_product(widen(hidden), widen(head).t()) * scale;
 }
 
 }  // namespace
@@ -25,7 +26,7 @@ void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, co
   const at::Tensor gradient = d_log_probs.unsqueeze(1);
   at::Tensor d_logits = (logits_of(hidden, head, scale) - log_sum_exp.unsqueeze(1)).exp() * -gradient;
   d_logits.scatter_add_(1, targets.to(at::kLong).unsqueeze(1), gradient);
-  d_hidden.copy_(d_logits.mm(widen(head)) * scale);
+  d_hidden.copy_(row_product(d_logits, widen(head)) * scale);
   if (d_head.defined()) d_head.add_(d_logits.t().mm(widen(hidden)), scale);
 }
 
