@@ -40,7 +40,7 @@ bench: build $(VENV)/.test $(VENV)/.bench model
 	$(BIN)/python tests/benchmarks/run.py
 
 wheel: $(VENV)/.build
-	$(PIP) wheel --quiet --no-deps --no-build-isolation --config-settings=build-dir=build/wheel --wheel-dir dist .
+	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 	@ls -l dist
 
 sanitize: $(VENV)/.build

@@ -71,6 +71,32 @@ TEST(TokenLogprob, logits_agree_with_double) {
   }
 }
 
+// The terms have a common sign, and many small ones stand against a large sum.
+TEST(TokenLogprob, few_rows_keep_their_precision_over_a_large_vocabulary) {
+  constexpr int64_t kVocabulary = 40000, kColumns = 16;
+  const auto set_before = instruction_set();
+  for (const InstructionSet set : {InstructionSet::reference, set_before}) {
+    force_instruction_set(set);
+    for (const int64_t rows : {1, 2, 3, 5, 7, 11, 16}) {
+      const at::Tensor hidden = testing::normal({rows, kColumns}, at::kFloat, 1, 0.5);
+      const at::Tensor head = testing::normal({kVocabulary, kColumns}, at::kFloat, 2) + 1;
+      const at::Tensor targets = testing::integers(rows, kVocabulary, 3);
+      const at::Tensor d_log_probs = testing::normal({rows}, at::kFloat, 4);
+      const at::Tensor hidden64 = testing::tracked(hidden), head64 = head.to(at::kDouble);
+      const at::Tensor expected =
+          at::log_softmax(hidden64.mm(head64.t()), 1).gather(1, targets.to(at::kLong).unsqueeze(1)).squeeze(1);
+      (expected * d_log_probs.to(at::kDouble)).sum().backward();
+
+      at::Tensor log_probs = at::empty({rows}, at::kFloat), log_sum_exp = at::empty({rows}, at::kFloat);
+      at::Tensor d_hidden = at::empty_like(hidden);
+      token_logprob_forward(hidden, head, targets, 1, log_probs, log_sum_exp);
+      token_logprob_backward(hidden, head, targets, 1, log_sum_exp, d_log_probs, d_hidden, at::Tensor());
+      EXPECT_LE(testing::largest_error(d_hidden, hidden64.grad()), 3e-6) << name_of(set) << ", " << rows << " rows";
+    }
+  }
+  force_instruction_set(set_before);
+}
+
 TEST(TokenLogprob, stays_finite_when_logits_are_large) {
   testing::on_every_path([](at::ScalarType type) {
     const at::Tensor hidden = testing::normal({5, 64}, type, 1, 100), head = testing::normal({700, 64}, type, 2, 10);
