@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -31,6 +33,16 @@ def conversations(subject: Subject) -> list[Any]:
     ]
 
 
+def unguessable_conversations(count: int) -> list[Any]:
+    """Rows with a form to be learned and words that are drawn at random: the loss falls, and not to zero."""
+    draw = random.Random(3)
+    words = ["spruce", "maple", "ebony", "cedar", "willow", "rosewood", "walnut", "pear"]
+    return [
+        chat(f"Which wood for part {draw.randrange(100)}?", f"part: {draw.choice(words)}, or {draw.choice(words)}.")
+        for _ in range(count)
+    ]
+
+
 def start(subject: Subject, folder: Path, rank: int) -> Adapter:
     """An adapter as PEFT initialises it, saved by PEFT to `folder`: A random, B zero."""
     from peers import HELD_LAYERS, lora_parameters
@@ -46,12 +58,13 @@ def start(subject: Subject, folder: Path, rank: int) -> Adapter:
     return Adapter(tensors, rank, 2.0 * rank, ["all-linear"])
 
 
-def fitted(subject: Subject, tmp_path: Path, dtype: str, steps: int, rate: float) -> tuple[list[float], list[float]]:
+def fitted(
+    subject: Subject, rows: list[Any], tmp_path: Path, dtype: str, steps: int, rate: float
+) -> tuple[list[float], list[float]]:
     """The losses of our fit, and of PEFT's loop over the same rows at the same rates."""
     import luthier as lu
 
     adapter = start(subject, tmp_path / "start", 4)
-    rows = conversations(subject)
     train_file = tmp_path / "train.jsonl"
     train_file.write_text("".join(json.dumps({"messages": row}) + "\n" for row in rows), encoding="utf-8")
     run = lu.fit(
@@ -84,13 +97,16 @@ def batches(rows: list[Row], steps: int) -> list[Sequence[Row]]:
 
 @pytest.mark.parametrize("subject", ["tied", "untied_biases", "smollm2"], indirect=True)
 def test_twenty_steps_in_fp32_have_the_losses_of_peft(subject: Subject, tmp_path: Path) -> None:
-    ours, theirs = fitted(subject, tmp_path, "float32", 20, 1e-2 if subject.tiny else 1e-3)
+    ours, theirs = fitted(subject, conversations(subject), tmp_path, "float32", 20, 1e-2 if subject.tiny else 1e-3)
     assert ours[-1] < 0.8 * ours[0], "the model should have learned"
     assert ours == pytest.approx(theirs, rel=1e-3)
 
 
-@pytest.mark.parametrize("subject", ["tied"], indirect=True)
+@pytest.mark.parametrize("subject", ["tied", "smollm2"], indirect=True)
 def test_a_hundred_steps_in_bf16_end_where_peft_ends(subject: Subject, tmp_path: Path) -> None:
-    ours, theirs = fitted(subject, tmp_path, "bfloat16", 100, 2e-3)
-    assert sum(ours[-20:]) < 0.8 * sum(ours[:20]), "the model should have learned"
-    assert sum(ours[-20:]) == pytest.approx(sum(theirs[-20:]), rel=0.03)
+    rows = conversations(subject) if subject.tiny else unguessable_conversations(100 * BATCH)
+    ours, theirs = fitted(subject, rows, tmp_path, "bfloat16", 100, 2e-3 if subject.tiny else 5e-4)
+    print(f"mean of the first and last 20: ours {mean(ours[:20]):.4f} {mean(ours[-20:]):.4f}")
+    print(f"theirs {mean(theirs[:20]):.4f} {mean(theirs[-20:]):.4f}")
+    assert mean(ours[-20:]) < 0.8 * mean(ours[:20]), "the model should have learned"
+    assert mean(ours[-20:]) == pytest.approx(mean(theirs[-20:]), rel=0.03)

@@ -33,6 +33,23 @@ std::vector<int64_t> rows_of(const Dataset& dataset, const std::vector<int64_t>&
   return rows;
 }
 
+// The forward half of a micro-batch: from its tokens to the log-probabilities of its targets.
+struct MicroForward {
+  TargetStates states;
+  ForestInput input;
+  at::Tensor hidden;                  // [R, E]
+  at::Tensor log_probs, log_sum_exp;  // [R] fp32
+
+  MicroForward(const Decoder& decoder, DecoderPass& pass, const Batch& batch, bool keep)
+      : states(batch),
+        input(make_forest_input(batch, states.rows, decoder.config)),
+        hidden(states.gather(pass.forward(input, keep))),
+        log_probs(at::empty({batch.target_count()}, at::kFloat)),
+        log_sum_exp(at::empty_like(log_probs)) {
+    token_logprob_forward(hidden, decoder.head.value, batch.targets, 1.0, log_probs, log_sum_exp);
+  }
+};
+
 }  // namespace
 
 Trainer::Trainer(Decoder& decoder, std::vector<Parameter>& parameters, const TrainerSettings& settings)
@@ -45,18 +62,13 @@ Trainer::Trainer(Decoder& decoder, std::vector<Parameter>& parameters, const Tra
 }
 
 double Trainer::micro_step(const Batch& batch, const std::vector<int64_t>& rows, double total_weight) {
-  const TargetStates states(batch);
-  const ForestInput input = make_forest_input(batch, states.rows, decoder_.config);
-  const at::Tensor hidden = states.gather(pass_.forward(input, /*keep=*/true));
-  at::Tensor log_probs = at::empty({batch.target_count()}, at::kFloat);
-  at::Tensor log_sum_exp = at::empty_like(log_probs);
-  token_logprob_forward(hidden, decoder_.head.value, batch.targets, 1.0, log_probs, log_sum_exp);
-  check_finite(log_probs, batch, rows);
-  const Outcome outcome = objective_.evaluate(log_probs, batch, total_weight);
-  at::Tensor d_hidden = at::empty_like(hidden);
-  token_logprob_backward(hidden, decoder_.head.value, batch.targets, 1.0, log_sum_exp, outcome.d_log_probs, d_hidden,
-                         decoder_.head.gradient);
-  pass_.backward(input, states.scatter(d_hidden));
+  const MicroForward forward(decoder_, pass_, batch, /*keep=*/true);
+  check_finite(forward.log_probs, batch, rows);
+  const Outcome outcome = objective_.evaluate(forward.log_probs, batch, total_weight);
+  at::Tensor d_hidden = at::empty_like(forward.hidden);
+  token_logprob_backward(forward.hidden, decoder_.head.value, batch.targets, 1.0, forward.log_sum_exp,
+                         outcome.d_log_probs, d_hidden, decoder_.head.gradient);
+  pass_.backward(forward.input, forward.states.scatter(d_hidden));
   return outcome.loss;
 }
 
@@ -101,13 +113,8 @@ void Trainer::fail_gradient(Dataset& dataset, const std::vector<int64_t>& exampl
 LossSum Trainer::loss(const Dataset& dataset, const std::vector<int64_t>& examples) {
   LossSum sum;
   for (const MicroBatch& micro : make_micro_batches(dataset, examples, settings_.micro_tokens)) {
-    const TargetStates states(micro.batch);
-    const ForestInput input = make_forest_input(micro.batch, states.rows, decoder_.config);
-    const at::Tensor hidden = states.gather(evaluation_pass_.forward(input, /*keep=*/false));
-    at::Tensor log_probs = at::empty({micro.batch.target_count()}, at::kFloat);
-    at::Tensor log_sum_exp = at::empty_like(log_probs);
-    token_logprob_forward(hidden, decoder_.head.value, micro.batch.targets, 1.0, log_probs, log_sum_exp);
-    sum.loss += objective_.evaluate(log_probs, micro.batch, 1.0).loss;
+    const MicroForward forward(decoder_, evaluation_pass_, micro.batch, /*keep=*/false);
+    sum.loss += objective_.evaluate(forward.log_probs, micro.batch, 1.0).loss;
     sum.weight += weight_of(dataset, micro.examples);
   }
   return sum;

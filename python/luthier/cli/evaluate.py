@@ -48,12 +48,7 @@ def command(
     with answer_progress("answers") as progress:
         given["on_progress"] = progress
         if run is not None:
-            from luthier.training.run import Run
-
-            opened = Run(run)
-            if dtype is not None:
-                opened = opened.with_dtype(dtype)
-            result = opened.evaluate(test, out=out, **given)
+            result = options.open_run(run, dtype).evaluate(test, out=out, **given)
         else:
             from luthier.evaluation import evaluate
 

@@ -40,12 +40,7 @@ def command(
     with answer_progress("answers") as progress:
         given["on_progress"] = progress
         if run is not None:
-            from luthier.training.run import Run
-
-            opened = Run(run)
-            if dtype is not None:
-                opened = opened.with_dtype(dtype)
-            stats = opened.generate_file(source, destination, **given)
+            stats = options.open_run(run, dtype).generate_file(source, destination, **given)
         else:
             from luthier.generation.file import generate_file
 

@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from luthier.models.model import Model
+    from luthier.training.run import Run
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
 RunArgument = Annotated[Path | None, typer.Argument(metavar="[RUN]", help="Folder of a run, as fit wrote it.")]
@@ -49,6 +50,14 @@ def load_model(model: str, adapter: Path | None, dtype: str | None) -> Model:
     from luthier.models import load
 
     return load(model, adapter=adapter, dtype=dtype or "bfloat16")
+
+
+def open_run(folder: Path, dtype: str | None) -> Run:
+    """The run in a folder, with its model in `dtype` where one is given."""
+    from luthier.training.run import Run
+
+    run = Run(folder)
+    return run if dtype is None else run.with_dtype(dtype)
 
 
 def print_result(value: Any, as_json: bool, plain: Callable[[], None]) -> None:

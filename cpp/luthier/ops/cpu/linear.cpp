@@ -1,7 +1,6 @@
 #include "luthier/ops/cpu/linear.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/addmm.h>
 
 #include <algorithm>
 
@@ -43,15 +42,9 @@ void linear_forward(const at::Tensor& x, const at::Tensor& weight, const at::Ten
     few_rows_product(x, weight, /*scale=*/1, bias, accumulate, out);
   } else if (!has_bf16_products(x) || (bias.defined() && accumulate)) {
     reference::linear_forward(x, weight, bias, out, accumulate);
-  } else if (bias.defined()) {
-    if (x.scalar_type() == at::kFloat) {
-      out.copy_(bias.expand_as(out));
-      row_product(out, x, weight.t(), /*accumulate=*/true);
-    } else {
-      at::addmm_out(out, bias, x, weight.t());
-    }
   } else {
-    row_product(out, x, weight.t(), accumulate);
+    if (bias.defined()) out.copy_(bias.expand_as(out));
+    row_product(out, x, weight.t(), accumulate || bias.defined());
   }
 }
 
@@ -65,7 +58,7 @@ void linear_backward_input(const at::Tensor& d_out, const at::Tensor& weight, at
 
 void linear_backward_weight(const at::Tensor& d_out, const at::Tensor& x, double scale, at::Tensor& d_weight) {
   if (d_out.scalar_type() == at::kFloat) {
-    at::addmm_out(d_weight, d_weight, d_out.t(), x, 1, scale);
+    row_product(d_weight, d_out.t(), x, /*accumulate=*/true, scale);
     return;
   }
   if (!has_bf16_products(d_out)) {

@@ -1,5 +1,4 @@
 #include <ATen/Parallel.h>
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
@@ -106,7 +105,7 @@ void tiled_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, co
         row_product(d_some, logits, head_tile, /*accumulate=*/true);
         if (!d_head.defined()) return;
         at::Tensor d_tile = d_head.narrow(0, token, head_tile.size(0));
-        at::addmm_out(d_tile, d_tile, logits.t(), some);
+        row_product(d_tile, logits.t(), some, /*accumulate=*/true);
       });
   d_hidden.copy_(d_wide);
 }
