@@ -116,7 +116,8 @@ class Evaluation:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table("figure", title=Text(f"{self.model} on {self.test}"), title_justify="left")
+        yield Text(f"{self.model} on {self.test}")  # no title of the table, which would be broken to its width
+        table = Table("figure")
         table.add_column("value", justify="right")
         for name, value in self.figures():
             table.add_row(name, value)

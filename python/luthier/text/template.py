@@ -85,7 +85,9 @@ class ChatTemplate:
                 ):
                     progress.characters += len(block)
                     if progress.characters > MOST_CHARACTERS:
-                        raise TemplateError(f"the chat template wrote more than {MOST_CHARACTERS:,} characters")
+                        raise TemplateError(
+                            f"the chat template wrote more than {MOST_CHARACTERS:,} characters; shorten or remove the row"
+                        )
                     blocks.append(block)
         except TemplateError:
             raise
