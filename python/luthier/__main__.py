@@ -1,7 +1,6 @@
 """`python -m luthier`: the command line."""
 
-import sys
-
 from luthier.cli.main import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    main()

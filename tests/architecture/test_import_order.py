@@ -29,6 +29,7 @@ ORDER = (
     "baselines",
     "demo",
     "cli",
+    "__main__",
 )
 HEAVY = ("torch", "transformers", "peft", "sklearn", "numpy", "jsonschema_rs", "huggingface_hub")
 

@@ -86,7 +86,7 @@ class ChatTemplate:
                     progress.characters += len(block)
                     if progress.characters > MOST_CHARACTERS:
                         raise TemplateError(
-                            f"the chat template wrote more than {MOST_CHARACTERS:,} characters; shorten or remove the row"
+                            f"the chat template wrote more than {MOST_CHARACTERS:,} characters: the row is too long"
                         )
                     blocks.append(block)
         except TemplateError:
