@@ -19,7 +19,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     run = lu.fit(
         job["rows"],
         model=job["model"],
-        adapter=lu.Lora(rank=job["rank"], alpha=job["alpha"]),
+        adapter=lu.Lora(rank=job["rank"], alpha=job["alpha"]) if job["method"] == "lora" else "full",
         out=job["out"],
         quiet=True,
         order="file",

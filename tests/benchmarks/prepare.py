@@ -14,7 +14,7 @@ from typing import Any
 
 import luthier
 from luthier.export import write_merged_folder
-from luthier.models.conversations import training_records
+from luthier.models.conversations import to_record, training_records
 from luthier.text import ChatEncoder, Tokenizer
 from workloads import WORKLOADS, Row, build_rows
 
@@ -22,7 +22,9 @@ IGNORED = -100
 
 
 def prepare(specification: dict[str, Any]) -> dict[str, Any]:
-    """Writes model/, KEY.rows.jsonl (chats) and KEY.tokens.jsonl (input_ids, labels); returns their description."""
+    """Writes model/, KEY.rows.jsonl (chats), KEY.tokens.jsonl (input_ids, labels) and, for decoding, KEY.prompts.jsonl
+    (token ids); returns the description of the rows.
+    """
     folder = Path(specification["folder"])
     model = luthier.load(specification["model"], dtype="float32")
     write_merged_folder(model.decoder, model.tokenizer, model.source, folder / "model", dtype="bfloat16")
@@ -49,6 +51,10 @@ def prepare(specification: dict[str, Any]) -> dict[str, Any]:
             "supervised": [sum(label != IGNORED for label in labels) for _, labels in tokens],
             "shared_prefix": _shared_prefix([ids for ids, _ in tokens]),
         }
+    for key, (name, count) in specification["prompts"].items():
+        lines = (Path(specification["data"]) / name / "test.jsonl").read_text(encoding="utf-8").splitlines()[:count]
+        chats = [[turn for turn in json.loads(line)["messages"] if turn["role"] != "assistant"] for line in lines]
+        _write_lines(folder / f"{key}.prompts.jsonl", encoder.encode_prompts(list(map(to_record, chats))))
     return described
 
 

@@ -14,15 +14,15 @@ from measurement import WARM_UP, Comparison
 _PAGE = """# {cpu}
 
 Luthier beside TRL's SFTTrainer with PEFT. {model}, LoRA rank {rank} on all linear layers, bf16, {threads} threads, no
-gradient checkpointing, constant learning rate {rate:g}, loss on the answers. Both read the same model folder and the
-same rows in the same order; the rest is TRL's own defaults. Fresh processes, interleaved, {rounds} rounds of {steps}
-steps each, the first {warm_up} not counted. Medians over the rounds, with the smallest and the largest in brackets;
-ratios are taken within a round. Tokens are those of the rows, before any sharing. Memory is the peak of the whole
-process.
+gradient checkpointing, constant learning rate 2e-4 (2e-5 in (d)), loss on the answers. Both read the same model folder
+and the same rows in the same order; the rest is TRL's own defaults. Fresh processes, interleaved, {rounds} rounds of
+{steps} steps each, the first {warm_up} not counted. Medians over the rounds, with the smallest and the largest in
+brackets; ratios are taken within a round. Tokens are those of the rows, before any sharing. Memory is the peak of the
+whole process.
 
 {tables}
 The roof is the best rate of a 2048 x 2048 x 2048 bf16 product in the same round. Its share counts the operations that
-a step needs (4 for each non-embedding parameter and token, causal attention, the head at supervised tokens).
+a step needs (4 for each non-embedding parameter and token, 6 in (d); causal attention; the head at supervised tokens).
 
 ## Losses, step by step (first round)
 
@@ -35,8 +35,8 @@ a step needs (4 for each non-embedding parameter and token, causal attention, th
 """
 
 
-def page(machine: Machine, settings: dict[str, Any], comparisons: Sequence[Comparison]) -> str:
-    """The results in Markdown."""
+def page(machine: Machine, settings: dict[str, Any], comparisons: Sequence[Comparison], more: str) -> str:
+    """The results in Markdown; `more` stands behind the tables of the workloads."""
     return _PAGE.format(
         cpu=machine.cpu,
         cores=machine.cores,
@@ -48,21 +48,21 @@ def page(machine: Machine, settings: dict[str, Any], comparisons: Sequence[Compa
         model=settings["model"],
         rank=settings["rank"],
         threads=settings["threads"],
-        rate=settings["learning_rate"],
         rounds=len(comparisons[0].rounds),
         steps=comparisons[0].steps,
         warm_up=WARM_UP,
-        tables="".join(_table(comparison) for comparison in comparisons),
+        tables="".join(_table(comparison) for comparison in comparisons) + more,
         losses="".join(_losses(comparison) for comparison in comparisons),
     )
 
 
-def record(machine: Machine, settings: dict[str, Any], comparisons: Sequence[Comparison]) -> str:
+def record(machine: Machine, settings: dict[str, Any], comparisons: Sequence[Comparison], more: dict[str, Any]) -> str:
     """Everything that was measured, and the figures that follow, as JSON."""
     value = {
         "machine": asdict(machine),
         "settings": settings,
         "warm_up_steps": WARM_UP,
+        **more,
         "workloads": [asdict(comparison) | {"summary": _summary(comparison)} for comparison in comparisons],
     }
     return json.dumps(value, indent=1) + "\n"

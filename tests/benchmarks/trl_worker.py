@@ -73,7 +73,9 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
             target_modules="all-linear",
             lora_dropout=0.0,
             task_type="CAUSAL_LM",
-        ),
+        )
+        if job["method"] == "lora"
+        else None,
         callbacks=[clock],
     )
     batches: list[int] = []

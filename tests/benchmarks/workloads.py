@@ -1,6 +1,7 @@
 """The rows that are measured: what is trained on, how many rows a step, and where they come from.
 
-(a) rows of equal length with nothing to share, (b) rows under one long system prompt, (c) short structured answers.
+(a) rows of equal length with nothing to share, (b) rows under one long system prompt, (c) short structured answers,
+(d) the rows of (a) with every weight trained.
 """
 
 from __future__ import annotations
@@ -24,18 +25,24 @@ _FILLER = "and"
 
 @dataclass(frozen=True)
 class Workload:
-    """A measured set of rows. `folder` is where --data holds it; None for rows that are always generated."""
+    """A measured set of rows, and how they are trained on.
+
+    `folder` is where --data holds the rows; None for rows that are always generated. `method` is "lora" or "full".
+    """
 
     key: str
     name: str
     rows_per_step: int
     folder: str | None = None
+    method: str = "lora"
+    learning_rate: float = 2e-4
 
 
 WORKLOADS = (
     Workload("a", f"equal length ({EQUAL_LENGTH} tokens), nothing shared", 8),
     Workload("b", "classify: one long system prompt", 16, "classify"),
     Workload("c", "extract: short system prompt, JSON answers", 16, "extract"),
+    Workload("d", "full fine-tuning on the rows of (a)", 8, method="full", learning_rate=2e-5),
 )
 
 
