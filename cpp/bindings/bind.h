@@ -17,6 +17,9 @@ void bind_text(pybind11::module_& module);
 /// Dataset and Sampler.
 void bind_data(pybind11::module_& module);
 
+/// The times of the operations.
+void bind_ops(pybind11::module_& module);
+
 /// Decoder.
 void bind_model(pybind11::module_& module);
 

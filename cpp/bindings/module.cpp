@@ -11,6 +11,7 @@ PYBIND11_MODULE(_core, module) {
   luthier::bind_formats(module);
   luthier::bind_text(module);
   luthier::bind_data(module);
+  luthier::bind_ops(module);
   luthier::bind_model(module);
   luthier::bind_train(module);
   luthier::bind_generate(module);

@@ -4,8 +4,15 @@
 
 #include "luthier/base/error.h"
 #include "luthier/ops/linear.h"
+#include "luthier/ops/op_timer.h"
 
 namespace luthier {
+namespace {
+
+// What a profile calls the products with the whole weight, and the thin ones.
+constexpr const char *kWeights = "weights", *kLowRank = "low-rank";
+
+}  // namespace
 
 at::Tensor LinearLayer::base() const { return weight.narrow(1, 0, in); }
 
@@ -47,16 +54,19 @@ void resize_update(LinearLayer& layer, const std::vector<int64_t>& ranks) {
 
 void linear_layer_tail(const LinearLayer& layer, at::Tensor& x) {
   if (layer.spare == 0) return;
+  const OpLabel label(kLowRank);
   at::Tensor u = x.narrow(1, layer.in, layer.spare);
   linear_forward(x.narrow(1, 0, layer.in), layer.down, {}, u);
 }
 
 void linear_layer_product(const LinearLayer& layer, const at::Tensor& x, int64_t begin, int64_t end, at::Tensor& out) {
+  const OpLabel label(kWeights);
   const at::Tensor bias = layer.bias.defined() ? layer.bias.narrow(0, begin, end - begin) : at::Tensor();
   linear_forward(x, layer.weight.narrow(0, begin, end - begin), bias, out);
 }
 
 void linear_layer_backward_input(LinearBackward& b, at::Tensor d_x, bool accumulate) {
+  const OpLabel label(kLowRank);
   const LinearLayer& layer = b.layer;
   const int64_t row = layer.parts[b.first].begin;
   const int64_t rank_begin = layer.parts[b.first].rank_begin;
@@ -68,21 +78,27 @@ void linear_layer_backward_input(LinearBackward& b, at::Tensor d_x, bool accumul
     linear_backward_input(b.d_out.narrow(1, part.begin - row, part.end - part.begin), layer.up(part), v);
   }
   if (!d_x.defined()) return;
-  linear_backward_input(b.d_out, layer.base().narrow(0, row, layer.parts[b.last - 1].end - row), d_x, accumulate);
+  {
+    const OpLabel weights(kWeights);
+    linear_backward_input(b.d_out, layer.base().narrow(0, row, layer.parts[b.last - 1].end - row), d_x, accumulate);
+  }
   if (ranks > 0) {
     linear_backward_input(b.v.narrow(1, rank_begin, ranks), layer.down.narrow(0, rank_begin, ranks), d_x, true);
   }
 }
 
 void linear_layer_backward_weight(LinearBackward& b, const at::Tensor& x) {
+  const OpLabel label(kLowRank);
   LinearLayer& layer = b.layer;
   const int64_t row = layer.parts[b.first].begin;
   const int64_t rows = layer.parts[b.last - 1].end - row;
   if (layer.d_weight.defined()) {
+    const OpLabel weights(kWeights);
     at::Tensor d_weight = layer.d_weight.narrow(0, row, rows);
     linear_backward_weight(b.d_out, x.narrow(1, 0, layer.in), 1.0, d_weight);
   }
   if (layer.d_bias.defined()) {
+    const OpLabel weights(kWeights);
     at::Tensor d_bias = layer.d_bias.narrow(0, row, rows);
     linear_backward_bias(b.d_out, d_bias);
   }

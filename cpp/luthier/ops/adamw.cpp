@@ -4,6 +4,7 @@
 #include "luthier/ops/check.h"
 #include "luthier/ops/cpu/adamw.h"
 #include "luthier/ops/instruction_set.h"
+#include "luthier/ops/op_timer.h"
 #include "luthier/ops/reference/adamw.h"
 
 namespace luthier {
@@ -25,6 +26,10 @@ void adamw_step(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& f
   check_contiguous("adamw", "second_moment", second_moment, parameter.sizes());
   LUTHIER_CHECK(step >= 1, "[adamw] step is ", step, ", expected 1 or more");
   if (parameter.numel() == 0) return;
+  const OpTimer timer("adamw", [&] {
+    return OpWork{16.0 * parameter.numel(), operand_bytes(gradient, parameter, parameter, first_moment, first_moment,
+                                                          second_moment, second_moment)};
+  });
   if (instruction_set() == InstructionSet::reference) {
     reference::adamw_step(parameter, gradient, first_moment, second_moment, settings, step, gradient_scale);
   } else {
@@ -36,6 +41,7 @@ double squared_norm(const at::Tensor& gradient) {
   LUTHIER_CHECK(gradient.defined(), "[squared_norm] gradient is undefined");
   check_contiguous("squared_norm", "gradient", gradient, gradient.sizes());
   if (gradient.numel() == 0) return 0;
+  const OpTimer timer("squared_norm", [&] { return OpWork{2.0 * gradient.numel(), operand_bytes(gradient)}; });
   if (instruction_set() == InstructionSet::reference) {
     return reference::squared_norm(gradient);
   } else {

@@ -3,6 +3,7 @@
 #include "luthier/base/error.h"
 #include "luthier/ops/cpu/attention.h"
 #include "luthier/ops/instruction_set.h"
+#include "luthier/ops/op_timer.h"
 #include "luthier/ops/reference/attention.h"
 
 namespace luthier {
@@ -35,6 +36,11 @@ void check_inputs(const AttentionPlan& plan, const at::Tensor& q, const at::Tens
   check_rows("v", v, plan.keys, plan.shape.key_heads, plan.shape.head_size, q);
 }
 
+/// The operations of as many products over all pairs and heads, without those of the softmax.
+double product_flops_of_heads(const AttentionPlan& plan, int64_t products) {
+  return static_cast<double>(plan.shape.heads) * product_flops(attention_pairs(plan), products, plan.shape.head_size);
+}
+
 /// Whether the tiled implementation takes these tensors; the reference takes all.
 bool is_tiled(const AttentionPlan& plan, const at::Tensor& q) {
   return q.is_cpu() && q.scalar_type() != at::kDouble && plan.shape.scale > 0 &&
@@ -48,6 +54,8 @@ void attention_forward(const AttentionPlan& plan, const at::Tensor& q, const at:
   check_inputs(plan, q, k, v);
   check_rows("out", out, plan.queries, plan.shape.heads, plan.shape.head_size, q);
   check_log_sum_exp(plan, log_sum_exp, q);
+  const OpTimer timer(
+      "attention", [&] { return OpWork{product_flops_of_heads(plan, 2), operand_bytes(q, k, v, out, log_sum_exp)}; });
   const auto forward = is_tiled(plan, q) ? cpu::attention_forward : reference::attention_forward;
   forward(plan, q, k, v, out, log_sum_exp);
 }
@@ -63,6 +71,11 @@ void attention_backward(const AttentionPlan& plan, const at::Tensor& q, const at
   check_rows("d_q", d_q, plan.queries, shape.heads, shape.head_size, q);
   check_rows("d_k", d_k, plan.keys, shape.key_heads, shape.head_size, q);
   check_rows("d_v", d_v, plan.keys, shape.key_heads, shape.head_size, q);
+  const OpTimer timer("attention backward", [&] {
+    // The scores are not kept; with them computed again, five products over the pairs.
+    return OpWork{product_flops_of_heads(plan, 5),
+                  operand_bytes(q, k, v, out, log_sum_exp, d_out, d_q) + operand_bytes(d_k, d_v)};
+  });
   const auto backward = is_tiled(plan, q) ? cpu::attention_backward : reference::attention_backward;
   backward(plan, q, k, v, out, log_sum_exp, d_out, d_q, d_k, d_v);
 }

@@ -120,4 +120,22 @@ AttentionPlan plan_attention(const std::vector<AttentionSpan>& spans, const Atte
   return plan;
 }
 
+int64_t attention_pairs(const AttentionPlan& plan) {
+  int64_t pairs = 0;
+  for (const QueryTile& tile : plan.tiles) {
+    for (auto query = static_cast<size_t>(tile.query_begin); query < static_cast<size_t>(tile.query_end); ++query) {
+      const int32_t first = plan.shape.window > 0 ? plan.positions[query] - plan.shape.window + 1 : 0;
+      KeyRange own = tile.own;
+      own.end = plan.limits[query];
+      own = from_position(own, first);
+      pairs += own.end - own.begin;
+      for (int32_t i = tile.range_begin; i < tile.range_end; ++i) {
+        const KeyRange seen = from_position(plan.ranges[static_cast<size_t>(i)], first);
+        pairs += seen.end - seen.begin;
+      }
+    }
+  }
+  return pairs;
+}
+
 }  // namespace luthier

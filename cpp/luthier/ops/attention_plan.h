@@ -51,4 +51,7 @@ struct AttentionPlan {
 /// are [0, keys). Throws Error when they do not.
 AttentionPlan plan_attention(const std::vector<AttentionSpan>& spans, const AttentionShape& shape, int64_t keys);
 
+/// How many pairs of a query and a key that it sees the plan holds; tiles cover more.
+int64_t attention_pairs(const AttentionPlan& plan);
+
 }  // namespace luthier

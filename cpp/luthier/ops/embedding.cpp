@@ -3,6 +3,7 @@
 #include "luthier/ops/check.h"
 #include "luthier/ops/cpu/embedding.h"
 #include "luthier/ops/instruction_set.h"
+#include "luthier/ops/op_timer.h"
 #include "luthier/ops/reference/embedding.h"
 
 namespace luthier {
@@ -16,6 +17,8 @@ void embedding_forward(const at::Tensor& tokens, const at::Tensor& table, double
   check_like(kName, "out", out, {tokens.size(0), table.size(1)}, table);
   check_indices(kName, "tokens", tokens, table.size(0));
   if (out.numel() == 0) return;
+  const OpTimer timer("embedding",
+                      [&] { return OpWork{scale == 1 ? 0.0 : 1.0 * out.numel(), operand_bytes(tokens, out, out)}; });
   if (instruction_set() == InstructionSet::reference) {
     reference::embedding_forward(tokens, table, scale, out);
   } else {
@@ -32,6 +35,10 @@ void embedding_backward(const at::Tensor& tokens, const at::Tensor& d_out, doubl
   check_floating(kName, "d_out", d_out, {tokens.size(0), d_table.size(1)});
   check_indices(kName, "tokens", tokens, d_table.size(0));
   if (d_out.numel() == 0) return;
+  const OpTimer timer("embedding backward", [&] {
+    const double added = 2.0 * d_out.numel() * d_table.element_size();
+    return OpWork{2.0 * d_out.numel(), operand_bytes(tokens, d_out) + added};
+  });
   if (instruction_set() == InstructionSet::reference) {
     reference::embedding_backward(tokens, d_out, scale, d_table);
   } else {

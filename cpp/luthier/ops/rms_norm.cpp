@@ -3,6 +3,7 @@
 #include "luthier/ops/check.h"
 #include "luthier/ops/cpu/rms_norm.h"
 #include "luthier/ops/instruction_set.h"
+#include "luthier/ops/op_timer.h"
 #include "luthier/ops/reference/rms_norm.h"
 
 namespace luthier {
@@ -23,6 +24,7 @@ void rms_norm_forward(const at::Tensor& x, const at::Tensor& weight, double epsi
                       at::Tensor& rstd) {
   check_forward("rms_norm", x, weight, out, rstd);
   if (x.numel() == 0) return;
+  const OpTimer timer("rms_norm", [&] { return OpWork{4.0 * x.numel(), operand_bytes(x, weight, out, rstd)}; });
   if (instruction_set() == InstructionSet::reference) {
     reference::rms_norm_forward(x, weight, epsilon, out, rstd);
   } else {
@@ -35,6 +37,8 @@ void add_rms_norm_forward(at::Tensor& x, const at::Tensor& delta, const at::Tens
   check_forward("add_rms_norm", x, weight, out, rstd);
   check_like("add_rms_norm", "delta", delta, x.sizes(), x);
   if (x.numel() == 0) return;
+  const OpTimer timer("add_rms_norm",
+                      [&] { return OpWork{5.0 * x.numel(), operand_bytes(x, x, delta, weight, out, rstd)}; });
   if (instruction_set() == InstructionSet::reference) {
     reference::add_rms_norm_forward(x, delta, weight, epsilon, out, rstd);
   } else {
@@ -49,6 +53,10 @@ void rms_norm_backward(const at::Tensor& d_out, const at::Tensor& x, const at::T
   check_like(kName, "d_x", d_x, x.sizes(), x);
   if (d_weight.defined()) check_typed(kName, "d_weight", d_weight, {x.size(1)}, at::kFloat);
   if (x.numel() == 0) return;
+  const OpTimer timer("rms_norm backward", [&] {
+    return OpWork{(d_weight.defined() ? 10.0 : 7.0) * x.numel(),
+                  operand_bytes(d_out, x, weight, rstd, d_x, d_x, d_weight, d_weight)};
+  });
   if (instruction_set() == InstructionSet::reference) {
     reference::rms_norm_backward(d_out, x, weight, rstd, d_x, d_weight);
   } else {

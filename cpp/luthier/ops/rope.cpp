@@ -1,9 +1,12 @@
 #include "luthier/ops/rope.h"
 
+#include <algorithm>
+
 #include "luthier/base/error.h"
 #include "luthier/ops/check.h"
 #include "luthier/ops/cpu/rope.h"
 #include "luthier/ops/instruction_set.h"
+#include "luthier/ops/op_timer.h"
 #include "luthier/ops/reference/rope.h"
 
 namespace luthier {
@@ -21,6 +24,11 @@ void rope(const char* name, at::Tensor& x, const at::Tensor& positions, const at
                 x.size(2) / 2, ", half of a head");
   check_indices(name, "positions", positions, cos.size(0));
   if (x.numel() == 0) return;
+  const OpTimer timer(direction > 0 ? "rope" : "rope backward", [&] {
+    const double rotated = 2.0 * x.size(0) * x.size(1) * cos.size(1);
+    const double tables = 2.0 * std::min(positions.numel(), cos.size(0)) * cos.size(1) * cos.element_size();
+    return OpWork{3 * rotated, 2 * rotated * x.element_size() + operand_bytes(positions) + tables};
+  });
   if (instruction_set() == InstructionSet::reference) {
     reference::rope(x, positions, cos, sin, direction);
   } else {

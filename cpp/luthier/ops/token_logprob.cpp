@@ -3,6 +3,7 @@
 #include "luthier/ops/check.h"
 #include "luthier/ops/cpu/token_logprob.h"
 #include "luthier/ops/instruction_set.h"
+#include "luthier/ops/op_timer.h"
 #include "luthier/ops/reference/token_logprob.h"
 
 namespace luthier {
@@ -31,6 +32,10 @@ void token_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, con
   check_typed(kName, "log_probs", log_probs, {rows}, at::kFloat);
   check_typed(kName, "log_sum_exp", log_sum_exp, {rows}, at::kFloat);
   if (rows == 0) return;
+  const OpTimer timer("token_logprob", [&] {
+    return OpWork{product_flops(rows, hidden.size(1), head.size(0)),
+                  operand_bytes(hidden, head, targets, log_probs, log_sum_exp)};
+  });
   if (instruction_set() == InstructionSet::reference) {
     reference::token_logprob_forward(hidden, head, targets, scale, log_probs, log_sum_exp);
   } else if (cpu::packed_logprob_takes(hidden)) {
@@ -52,6 +57,11 @@ void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, co
   check_like(kName, "d_hidden", d_hidden, hidden.sizes(), hidden);
   if (d_head.defined()) check_typed(kName, "d_head", d_head, head.sizes(), at::kFloat);
   if (rows == 0) return;
+  const OpTimer timer("token_logprob backward", [&] {
+    // The logits are not kept: they are computed again, and multiplied by the head for d_hidden, by hidden for d_head.
+    return OpWork{(d_head.defined() ? 3 : 2) * product_flops(rows, hidden.size(1), head.size(0)),
+                  operand_bytes(hidden, head, targets, log_sum_exp, d_log_probs, d_hidden, d_head, d_head)};
+  });
   if (instruction_set() == InstructionSet::reference) {
     reference::token_logprob_backward(hidden, head, targets, scale, log_sum_exp, d_log_probs, d_hidden, d_head);
   } else if (cpu::packed_logprob_takes(hidden)) {
@@ -66,6 +76,9 @@ void logits_forward(const at::Tensor& hidden, const at::Tensor& head, double sca
   check_operands(kName, hidden, head);
   check_typed(kName, "logits", logits, {hidden.size(0), head.size(0)}, at::kFloat);
   if (logits.numel() == 0) return;
+  const OpTimer timer("logits", [&] {
+    return OpWork{product_flops(hidden.size(0), hidden.size(1), head.size(0)), operand_bytes(hidden, head, logits)};
+  });
   if (instruction_set() == InstructionSet::reference) {
     reference::logits_forward(hidden, head, scale, logits);
   } else {

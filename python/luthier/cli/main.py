@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from luthier.cli import demo, evaluate, export, fetch, fit, generate, models, show, version
+from luthier.cli import demo, evaluate, export, fetch, fit, generate, models, profile, show, version
 
 EXIT_FAILED = 1
 EXIT_INPUT = 2
@@ -27,6 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("fit")(fit.command)
+app.command("profile")(profile.command)
 app.command("evaluate")(evaluate.command)
 app.command("generate")(generate.command)
 app.command("export")(export.command)

@@ -79,6 +79,33 @@ TEST(AttentionPlan, refuses_spans_that_do_not_fit) {
   refuses("rows of another segment", [](auto& s) { s[2].rows = {109, 111, 112}; });
 }
 
+TEST(AttentionPlan, pairs_are_those_that_the_queries_see) {
+  std::vector<AttentionSpan> spans = forest();
+  spans.push_back({113, 116, {{0, 10, 0}, {10, 30, 10}}, {110, 113, 30}, {}});
+  spans.push_back({116, 118, {{0, 10, 0}}, {10, 110, 10}, {17, 90}});
+  for (const int32_t window : {0, 1, 4, 75}) {
+    int64_t expected = 0;
+    const auto count = [&](const KeyRange& range, int32_t position) {
+      for (int32_t row = range.begin; row < range.end; ++row) {
+        const int32_t back = position - (range.position + row - range.begin);
+        expected += back >= 0 && (window == 0 || back < window);
+      }
+    };
+    for (const AttentionSpan& span : spans) {
+      const int32_t queries = span.query_end - span.query_begin;
+      for (int32_t i = 0; i < queries; ++i) {
+        const int32_t row = span.rows.empty() ? span.own.end - queries + i : span.rows[static_cast<size_t>(i)];
+        const int32_t position = span.own.position + row - span.own.begin;
+        for (const KeyRange& range : span.ancestors) count(range, position);
+        count(span.own, position);
+      }
+    }
+    AttentionShape shape = kShape;
+    shape.window = window;
+    EXPECT_EQ(attention_pairs(plan_attention(spans, shape, 113)), expected) << "window " << window;
+  }
+}
+
 TEST(AttentionPlan, refuses_impossible_shapes) {
   AttentionShape shape = kShape;
   shape.key_heads = 2;
