@@ -21,6 +21,7 @@ __all__: list[str] = [
     "Error",
     "GgufFile",
     "InputError",
+    "OpTotals",
     "PieceType",
     "SafetensorsFile",
     "Sampler",
@@ -30,7 +31,10 @@ __all__: list[str] = [
     "Trainer",
     "generate",
     "instruction_set",
+    "op_totals",
     "set_threads",
+    "start_op_timing",
+    "stop_op_timing",
     "threads",
     "write_safetensors",
 ]
@@ -304,6 +308,28 @@ class Sampler:
     @property
     def steps_per_epoch(self) -> int: ...
 
+class OpTotals:
+    """
+    The sums over the calls of one operation while it was timed.
+    """
+
+    @property
+    def bytes(self) -> float:
+        """
+        Of operands and results, each read or written once.
+        """
+
+    @property
+    def calls(self) -> int: ...
+    @property
+    def flops(self) -> float:
+        """
+        Floating-point operations that the results need.
+        """
+
+    @property
+    def seconds(self) -> float: ...
+
 class Decoder:
     """
     A decoder's weights, and the adapter that is attached.
@@ -471,9 +497,24 @@ def instruction_set() -> str:
     Which implementation of the operations runs: reference, avx2, avx512 or amx.
     """
 
+def op_totals() -> dict[str, OpTotals]:
+    """
+    The totals so far, by name of the operation.
+    """
+
 def set_threads(threads: int) -> None:
     """
     How many threads the core computes with.
+    """
+
+def start_op_timing() -> None:
+    """
+    Forgets all totals and begins to time every operation.
+    """
+
+def stop_op_timing() -> None:
+    """
+    Ends timing; the totals stay until the next start.
     """
 
 def threads() -> int:
