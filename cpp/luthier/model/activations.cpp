@@ -19,7 +19,7 @@ LayerActivations allocate(const DecoderConfig& c, const DecoderLayer& layer, int
   a.middle = matrix(c.hidden_size);
   a.feed_forward_rstd = at::empty({rows}, at::kFloat);
   a.feed_forward_tail = matrix(layer.gate_up.spare);
-  a.gate_up = matrix(2 * c.intermediate_size);
+  a.gate_up = matrix(2 * c.intermediate_size + layer.gate_up.spare);
   a.down_tail = matrix(layer.down.spare);
   return a;
 }
@@ -59,12 +59,13 @@ Gradients::Gradients(const Decoder& decoder, int64_t rows) : capacity(rows) {
   const at::ScalarType type = decoder.type();
   const DecoderLayer wide = widest(decoder);
   const auto matrix = [&](int64_t columns) { return at::empty({rows, columns}, type); };
-  stream = matrix(c.hidden_size);
+  joined_stream = matrix(c.hidden_size + std::max(wide.output.spare, wide.down.spare));
+  stream = joined_stream.narrow(1, 0, c.hidden_size);
   normed = matrix(c.hidden_size);
-  query_key_value = matrix(wide.query_key_value.out);
+  query_key_value = matrix(wide.query_key_value.out + wide.query_key_value.spare);
   attention_out = matrix(c.query_columns());
   gated = matrix(c.intermediate_size);
-  update = matrix(std::max({wide.query_key_value.spare, wide.output.spare, wide.gate_up.spare, wide.down.spare}));
+  update = matrix(wide.query_key_value.spare);
 }
 
 }  // namespace luthier

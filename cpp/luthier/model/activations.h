@@ -21,7 +21,7 @@ struct LayerActivations {
   at::Tensor middle;             // [T, hidden]: the residual stream after attention
   at::Tensor feed_forward_rstd;  // [T]
   at::Tensor feed_forward_tail;  // [T, spare]
-  at::Tensor gate_up;            // [T, 2 intermediate]
+  at::Tensor gate_up;            // [T, 2 intermediate + spare]: the last columns are backward's
   at::Tensor down_tail;          // [T, spare]: the update's columns of the gated product, which is not kept
 };
 
@@ -46,12 +46,13 @@ struct Gradients {
   Gradients(const Decoder& decoder, int64_t rows);
 
   int64_t capacity;
-  at::Tensor stream;           // [T, hidden]: of the residual stream
+  at::Tensor stream;           // [T, hidden]: of the residual stream; the first columns of joined_stream
+  at::Tensor joined_stream;    // [T, hidden + most spare columns of output and down]
   at::Tensor normed;           // [T, hidden]
-  at::Tensor query_key_value;  // [T, columns]
+  at::Tensor query_key_value;  // [T, columns + spare]
   at::Tensor attention_out;    // [T, query columns]
   at::Tensor gated;            // [T, intermediate]
-  at::Tensor update;           // [T, most spare columns]
+  at::Tensor update;           // [T, spare columns of query_key_value], where its parts are taken apart
 };
 
 }  // namespace luthier

@@ -10,8 +10,9 @@
 namespace luthier {
 namespace {
 
-LinearBackward all_parts(LinearLayer& layer, const at::Tensor& d_out, const Gradients& gradients) {
-  return {layer, 0, layer.parts.size(), d_out, gradients.update.narrow(0, 0, d_out.size(0))};
+// The gradient of the stream beside room for the update of the layer that wrote to it.
+LinearBackward stream_backward(LinearLayer& layer, const Gradients& gradients, int64_t rows) {
+  return whole_backward(layer, gradients.joined_stream.narrow(0, 0, rows).narrow(1, 0, layer.out + layer.spare));
 }
 
 // The input of a block's first layer was not kept: its norm is computed again, beside the update's columns, which were.
@@ -31,7 +32,7 @@ void feed_forward_backward(LayerStep& step, Gradients& gradients) {
   at::Tensor d_gated = gradients.gated.narrow(0, 0, rows);
   at::Tensor normed = gradients.normed.narrow(0, 0, rows);
 
-  LinearBackward down = all_parts(w.down, stream, gradients);
+  LinearBackward down = stream_backward(w.down, gradients, rows);
   linear_layer_backward_input(down, d_gated, false);
   // The gated product was not kept: it is computed again on the way, beside the update's columns, which were.
   step.gated.narrow(1, c.intermediate_size, w.down.spare).copy_(step.saved.down_tail);
@@ -39,7 +40,7 @@ void feed_forward_backward(LayerStep& step, Gradients& gradients) {
   gated_backward(step.saved.gate_up, d_gated, c.activation, d_gate_up, step.gated.narrow(1, 0, c.intermediate_size));
   linear_layer_backward_weight(down, step.gated);
 
-  LinearBackward gate_up = all_parts(w.gate_up, d_gate_up, gradients);
+  LinearBackward gate_up = whole_backward(w.gate_up, step.joined_gate_up);
   linear_layer_backward_input(gate_up, normed, false);
   if (w.gate_up.trained()) {
     normed_again(step, step.saved.middle, w.feed_forward_norm, step.saved.feed_forward_rstd,
@@ -56,7 +57,7 @@ void attention_block_backward(LayerStep& step, Gradients& gradients) {
   const LayerActivations& saved = step.saved;
   const int64_t asked = saved.middle.size(0), all = saved.input.size(0);
   at::Tensor d_attention = gradients.attention_out.narrow(0, 0, asked);
-  LinearBackward output = all_parts(step.weights.output, gradients.stream.narrow(0, 0, asked), gradients);
+  LinearBackward output = stream_backward(step.weights.output, gradients, asked);
   linear_layer_backward_input(output, d_attention, false);
   linear_layer_backward_weight(output, saved.attention_out);
 
@@ -84,7 +85,7 @@ void projection_backward(LayerStep& step, Gradients& gradients, bool need_input)
                  step.saved.attention_tail, step.attention_in);
   }
   if (!step.select) {
-    LinearBackward whole = all_parts(layer, d_buffer, gradients);
+    LinearBackward whole = whole_backward(layer, d_buffer.narrow(1, 0, layer.out + layer.spare));
     linear_layer_backward_input(whole, normed, false);
     linear_layer_backward_weight(whole, step.attention_in);
     return;
@@ -92,12 +93,16 @@ void projection_backward(LayerStep& step, Gradients& gradients, bool need_input)
   const int64_t columns = step.config.query_columns();
   const at::Tensor& selected = step.input.selected;
   const int64_t asked = selected.size(0);
-  LinearBackward key_value{layer, 1, layer.parts.size(), d_buffer.narrow(1, columns, layer.out - columns),
-                           gradients.update.narrow(0, 0, all)};
+  LinearBackward key_value{layer,
+                           1,
+                           layer.parts.size(),
+                           d_buffer.narrow(1, columns, layer.out - columns),
+                           gradients.update.narrow(0, 0, all),
+                           {}};
   linear_layer_backward_input(key_value, normed, false);
   linear_layer_backward_weight(key_value, step.attention_in);
-  LinearBackward query{layer, 0, 1, d_buffer.narrow(0, 0, asked).narrow(1, 0, columns),
-                       gradients.update.narrow(0, 0, asked)};
+  LinearBackward query{
+      layer, 0, 1, d_buffer.narrow(0, 0, asked).narrow(1, 0, columns), gradients.update.narrow(0, 0, asked), {}};
   at::Tensor d_selected = need_input ? at::empty({asked, layer.in}, d_buffer.options()) : at::Tensor();
   linear_layer_backward_input(query, d_selected, false);
   linear_layer_backward_weight(query, step.attention_in.index_select(0, selected));

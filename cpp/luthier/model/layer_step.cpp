@@ -36,7 +36,7 @@ LayerStep make_layer_step(Decoder& decoder, Activations& activations, const Fore
   saved.middle = whole.middle.narrow(0, 0, asked);
   saved.feed_forward_rstd = whole.feed_forward_rstd.narrow(0, 0, asked);
   saved.feed_forward_tail = cut(whole.feed_forward_tail, asked, weights.gate_up.spare);
-  saved.gate_up = whole.gate_up.narrow(0, 0, asked);
+  saved.gate_up = cut(whole.gate_up, asked, 2 * c.intermediate_size);
   saved.down_tail = cut(whole.down_tail, asked, weights.down.spare);
   return {c,
           decoder.rope,
@@ -46,7 +46,8 @@ LayerStep make_layer_step(Decoder& decoder, Activations& activations, const Fore
           select,
           cut(activations.normed, all, c.hidden_size + weights.query_key_value.spare),
           cut(activations.normed, asked, c.hidden_size + weights.gate_up.spare),
-          cut(activations.gated, asked, c.intermediate_size + weights.down.spare)};
+          cut(activations.gated, asked, c.intermediate_size + weights.down.spare),
+          cut(whole.gate_up, asked, 2 * c.intermediate_size + weights.gate_up.spare)};
 }
 
 }  // namespace luthier

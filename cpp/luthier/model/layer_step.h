@@ -20,6 +20,7 @@ struct LayerStep {
   at::Tensor attention_in;     // [T, hidden + spare]
   at::Tensor feed_forward_in;  // [M, hidden + spare]
   at::Tensor gated;            // [M, intermediate + spare]
+  at::Tensor joined_gate_up;   // [M, 2 intermediate + spare]: saved.gate_up and the columns beside it
 
   /// q, k, v as [rows, heads, head_size] views of a buffer [rows, columns].
   at::Tensor queries(const at::Tensor& buffer) const;

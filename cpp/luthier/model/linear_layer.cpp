@@ -25,7 +25,7 @@ LinearLayer make_linear_layer(at::Tensor weight, at::Tensor bias,
   LinearLayer layer;
   layer.out = weight.size(0);
   layer.in = weight.size(1);
-  layer.weight = std::move(weight);
+  layer.weight = layer.stacked = std::move(weight);
   layer.bias = std::move(bias);
   int64_t row = 0;
   for (const auto& [name, rows] : parts) {
@@ -45,11 +45,12 @@ void resize_update(LinearLayer& layer, const std::vector<int64_t>& ranks) {
     spare += ranks[p];
     layer.parts[p].rank_end = spare;
   }
-  at::Tensor weight = at::zeros({layer.out, layer.in + spare}, layer.weight.options());
-  weight.narrow(1, 0, layer.in).copy_(layer.base());
-  layer.weight = std::move(weight);
+  const at::Tensor all = at::zeros({layer.out + spare, layer.in + spare}, layer.weight.options());
+  all.narrow(0, 0, layer.out).narrow(1, 0, layer.in).copy_(layer.base());
+  layer.weight = all.narrow(0, 0, layer.out);
+  layer.stacked = all.narrow(1, 0, layer.in);
+  layer.down = spare > 0 ? layer.stacked.narrow(0, layer.out, spare) : at::Tensor();
   layer.spare = spare;
-  layer.down = spare > 0 ? at::zeros({spare, layer.in}, layer.weight.options()) : at::Tensor();
 }
 
 void linear_layer_tail(const LinearLayer& layer, at::Tensor& x) {
@@ -65,6 +66,11 @@ void linear_layer_product(const LinearLayer& layer, const at::Tensor& x, int64_t
   linear_forward(x, layer.weight.narrow(0, begin, end - begin), bias, out);
 }
 
+LinearBackward whole_backward(LinearLayer& layer, const at::Tensor& joined) {
+  return {layer, 0, layer.parts.size(), joined.narrow(1, 0, layer.out), joined.narrow(1, layer.out, layer.spare),
+          joined};
+}
+
 void linear_layer_backward_input(LinearBackward& b, at::Tensor d_x, bool accumulate) {
   const OpLabel label(kLowRank);
   const LinearLayer& layer = b.layer;
@@ -78,6 +84,11 @@ void linear_layer_backward_input(LinearBackward& b, at::Tensor d_x, bool accumul
     linear_backward_input(b.d_out.narrow(1, part.begin - row, part.end - part.begin), layer.up(part), v);
   }
   if (!d_x.defined()) return;
+  if (b.joined.defined()) {
+    const OpLabel weights(kWeights);
+    linear_backward_input(b.joined, layer.stacked, d_x, accumulate);
+    return;
+  }
   {
     const OpLabel weights(kWeights);
     linear_backward_input(b.d_out, layer.base().narrow(0, row, layer.parts[b.last - 1].end - row), d_x, accumulate);

@@ -3,7 +3,9 @@
 //
 // The update is computed in the same product as the weight. The input x has `spare` columns to its right, which get
 // u = x down'; the weight has `spare` columns to its right, which hold the update's `up`. Then [x | u] [W | up]' is the
-// layer's output with the update added, at the speed of a single large product.
+// layer's output with the update added, at the speed of a single large product. Backward does the same: the output's
+// gradient has `spare` columns to its right, which get v = d_out up, and with `down` below the weight, [d_out | v]
+// [W ; down] is the input's gradient.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -29,6 +31,7 @@ struct LinearLayer {
   at::Tensor bias;                // [out], or undefined
   std::vector<LinearPart> parts;  // cover [0, out) in order
   at::Tensor down;                // [spare, in], of the weight's type; undefined without an update
+  at::Tensor stacked;             // [out + spare, in]: the weight's first columns, below them down; one memory for all
   // Gradients, fp32, added to by backward; undefined for what is frozen.
   at::Tensor d_weight;  // [out, in]
   at::Tensor d_bias;    // [out]
@@ -58,9 +61,13 @@ void linear_layer_product(const LinearLayer& layer, const at::Tensor& x, int64_t
 struct LinearBackward {
   LinearLayer& layer;
   size_t first, last;
-  at::Tensor d_out;  // [T, rows of these parts]
-  at::Tensor v;      // [T, spare] scratch: gets d_out up for these parts
+  at::Tensor d_out;   // [T, rows of these parts]
+  at::Tensor v;       // [T, spare] scratch: gets d_out up for these parts
+  at::Tensor joined;  // [T, out + spare]: d_out and v where they stand side by side, for all parts; else undefined
 };
+
+/// For all parts, from a buffer [T, out + spare] whose first columns are the gradient of the outputs.
+LinearBackward whole_backward(LinearLayer& layer, const at::Tensor& joined);
 
 /// v = d_out up, and d_x [T, in] = d_out W + v down, added to d_x when accumulate. Computes v alone if d_x is
 /// undefined.

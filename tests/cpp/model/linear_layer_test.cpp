@@ -65,7 +65,9 @@ TEST(LinearLayer, TheBackwardOfAllPartsIsThatOfTheExplicitProduct) {
   layer.d_down = at::zeros({5, kIn}, at::kFloat);
   layer.d_up = at::zeros({17, 5}, at::kFloat);
   const at::Tensor d_out = uniform({kRows, 17}, 30);
-  LinearBackward backward{layer, 0, 3, d_out, at::zeros({kRows, 5}, at::kFloat)};
+  at::Tensor joined = at::zeros({kRows, 17 + 5}, at::kFloat);
+  joined.narrow(1, 0, 17).copy_(d_out);
+  LinearBackward backward = whole_backward(layer, joined);
   at::Tensor d_x = uniform({kRows, kIn}, 31);
   const at::Tensor before = d_x.to(at::kDouble, false, /*copy=*/true);
   linear_layer_backward_input(backward, d_x, /*accumulate=*/true);
@@ -101,8 +103,8 @@ TEST(LinearLayer, PartsTakenApartAddUpToTheWhole) {
         apart ? std::vector<std::pair<size_t, size_t>>{{1, 3}, {0, 1}} : std::vector<std::pair<size_t, size_t>>{{0, 3}};
     for (const auto& [first, last] : cuts) {
       const int64_t begin = layer.parts[first].begin, end = layer.parts[last - 1].end;
-      LinearBackward backward{layer, first, last, d_out.narrow(1, begin, end - begin),
-                              at::zeros({kRows, 5}, at::kFloat)};
+      LinearBackward backward{
+          layer, first, last, d_out.narrow(1, begin, end - begin), at::zeros({kRows, 5}, at::kFloat), {}};
       linear_layer_backward_input(backward, d_x[apart], true);
       linear_layer_backward_weight(backward, x);
     }
