@@ -1,5 +1,7 @@
 #include "luthier/train/trainer.h"
 
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -207,7 +209,7 @@ TEST(Trainer, AnUpdateWithAGradientThatIsNotFiniteChangesNothing) {
   std::vector<Parameter> parameters = lora_parameters(decoder);
   Trainer trainer(decoder, parameters, {});
   const at::Tensor flat = at::zeros({trainer.optimizer().gradient_size()}, at::kFloat);
-  flat[3] = std::numeric_limits<float>::infinity();
+  flat.narrow(0, 3, 1).fill_(std::numeric_limits<float>::infinity());
   const at::Tensor before = parameters[0].master.clone();
   trainer.optimizer().set_gradients(flat);
   EXPECT_NE(failure([&] { trainer.update(1e-2); }).find("gradient of the step is not finite"), std::string::npos);
