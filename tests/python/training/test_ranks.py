@@ -73,7 +73,7 @@ def wait_for_steps(process: subprocess.Popen[str], metrics: Path, steps: int) ->
 
 def test_two_processes_give_the_losses_adapter_and_files_of_one(case: FitCase) -> None:
     write_rows(case.train, 33)
-    changes = {"epochs": None, "steps": 20, "batch_size": 5, "save_every": 6}
+    changes = {"epochs": None, "steps": 20, "batch_size": 5, "save_every": 6, "micro_tokens": 4096}
     one = case.fit("one", **changes)
     status, out, error = torchrun(*case.flags("two", **changes))
     assert status == 0, error
