@@ -17,7 +17,7 @@ from fit_case import PYTHON_FOLDER, FitCase, adapter_bytes, write_rows
 from luthier.errors import InputError
 from luthier.training.interrupts import StopRequest
 from luthier.training.ranks import Ranks, is_first_process, open_ranks
-from tiny_model import TinyShape, chat, make_tiny_model
+from tiny_model import chat
 
 LIMIT = 300
 
@@ -136,29 +136,38 @@ def test_a_folder_that_the_first_process_may_not_use_ends_all(case: FitCase) -> 
     assert error.count("already holds a run") == 1, error
 
 
-@pytest.mark.parametrize("poisoned", [0, 3])
-def test_a_loss_that_is_not_finite_in_one_process_ends_all_and_names_the_row(
-    case: FitCase, tmp_path: Path, poisoned: int
-) -> None:
-    # Rows are sorted by their tokens and divided: the first and the last are in different processes.
-    from luthier.formats import read_safetensors, write_safetensors
-    from transformers import AutoTokenizer
+NOT_FINITE = """
+import sys
+from luthier.cli.main import main
+from luthier.errors import LuthierError
+from luthier.training.ranks import Ranks
 
-    model = make_tiny_model(tmp_path / "model", TinyShape(layers=1, tied=False))
-    (token,) = set(AutoTokenizer.from_pretrained(model).encode("Q", add_special_tokens=False))
-    weights = {name: tensor.clone() for name, tensor in read_safetensors(model / "model.safetensors").items()}
-    weights["model.embed_tokens.weight"][token] = float("nan")
-    write_safetensors(model / "model.safetensors", weights, {"format": "pt"})
-    texts = [f"{'abcd'[i]} the file at the path" for i in range(4)]
-    texts[poisoned] += " Q"
+row, part_of = int(sys.argv.pop(1)), Ranks.part
+
+def part(ranks, dataset, examples):
+    mine = part_of(ranks, dataset, examples)
+    if row in [dataset.row(example) for example in mine]:
+        raise LuthierError(f"[train] the loss is not finite at row {row}")  # as the core says it
+    return mine
+
+Ranks.part = part
+main()
+"""
+
+
+@pytest.mark.parametrize("row", [0, 3])
+def test_a_loss_that_is_not_finite_in_one_process_ends_all_and_names_the_row(case: FitCase, row: int) -> None:
+    # Rows are sorted by their tokens and divided: the first and the last are in different processes.
+    texts = [f"{letter} the file at the path" for letter in "abcd"]
     case.train.write_text("".join(json.dumps({"messages": chat(text, "read")}) + "\n" for text in texts))
-    flags = case.flags("run", model=str(model), order="file", valid=None, epochs=3)
-    status, _, error = torchrun(*flags)
+    script = case.folder / "script.py"
+    script.write_text(NOT_FINITE)
+    status, _, error = torchrun(str(script), str(row), *case.flags("run", valid=None))
     assert status != 0
-    assert error.count(f"luthier: {case.train}:{poisoned + 1}: ") == 1, error
+    assert error.count(f"luthier: {case.train}:{row + 1}: ") == 1, error
     record = json.loads((case.folder / "run" / "run.json").read_text())
     assert record["status"] == "failed"
-    assert f"{case.train}:{poisoned + 1}: " in record["error"]
+    assert f"{case.train}:{row + 1}: " in record["error"]
 
 
 @pytest.mark.parametrize("rank", [0, 1, None])
