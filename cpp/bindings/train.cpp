@@ -4,6 +4,7 @@
 
 #include "bind.h"
 #include "luthier/base/error.h"
+#include "luthier/train/divide_rows.h"
 #include "luthier/train/trainer.h"
 #include "python_decoder.h"
 #include "tensor_caster.h"
@@ -106,6 +107,29 @@ void bind_train(pybind11::module_& module) {
             return self.trainer().step(dataset, examples, learning_rate);
           },
           py::arg("dataset"), py::arg("examples"), py::arg("learning_rate"), Release(), "One update.")
+      .def(
+          "accumulate",
+          [](PythonTrainer& self, Dataset& dataset, const std::vector<int64_t>& examples, double total_weight) {
+            return self.trainer().accumulate(dataset, examples, total_weight);
+          },
+          py::arg("dataset"), py::arg("examples"), py::arg("total_weight"), Release(),
+          "The first half of a step of which the examples, maybe none, are a part: their share of its loss and "
+          "gradient. total_weight: the summed weight of the whole step.")
+      .def(
+          "update", [](PythonTrainer& self, double learning_rate) { return self.trainer().update(learning_rate); },
+          py::arg("learning_rate"), Release(),
+          "The second half: clips the gradients and updates. Gives their norm before clipping.")
+      .def_property_readonly(
+          "gradient_size", [](PythonTrainer& self) { return self.trainer().optimizer().gradient_size(); },
+          "Elements of all gradients together.")
+      .def(
+          "copy_gradients",
+          [](PythonTrainer& self, const at::Tensor& flat) { self.trainer().optimizer().copy_gradients(flat); },
+          py::arg("flat"), Release(), "Copies all gradients to flat, an fp32 tensor of gradient_size elements.")
+      .def(
+          "set_gradients",
+          [](PythonTrainer& self, const at::Tensor& flat) { self.trainer().optimizer().set_gradients(flat); },
+          py::arg("flat"), Release(), "Copies flat, as copy_gradients fills it, to the gradients.")
       .def("loss", &loss, py::arg("dataset"), py::arg("examples"), Release(),
            "The weighted sum of -log p over the targets, and the summed weight.")
       .def("loss_and_gradients", &loss_and_gradients, py::arg("dataset"), py::arg("examples"), Release(),
@@ -116,6 +140,10 @@ void bind_train(pybind11::module_& module) {
           py::arg("state"), Release(), "Goes on from a state.")
       .def("parameters", &masters, "Copies of the fp32 masters by name.")
       .def_property_readonly("step_count", [](PythonTrainer& self) { return self.trainer().optimizer().step_count(); });
+
+  module.def("divide_rows", &divide_rows, py::arg("dataset"), py::arg("examples"), py::arg("parts"), Release(),
+             "The examples of a step cut into parts that cost about the same; shared prefixes stay together, and parts "
+             "at the end may be empty.");
 }
 
 }  // namespace luthier

@@ -29,6 +29,7 @@ __all__: list[str] = [
     "StepResult",
     "TensorBytes",
     "Trainer",
+    "divide_rows",
     "generate",
     "instruction_set",
     "op_totals",
@@ -443,6 +444,16 @@ class Trainer:
         mode: lora (the attached adapter) or full (every weight).
         """
 
+    def accumulate(self, dataset: Dataset, examples: collections.abc.Sequence[int], total_weight: float) -> StepResult:
+        """
+        The first half of a step of which the examples, maybe none, are a part: their share of its loss and gradient. total_weight: the summed weight of the whole step.
+        """
+
+    def copy_gradients(self, flat: torch.Tensor) -> None:
+        """
+        Copies all gradients to flat, an fp32 tensor of gradient_size elements.
+        """
+
     def loss(self, dataset: Dataset, examples: collections.abc.Sequence[int]) -> tuple[float, float]:
         """
         The weighted sum of -log p over the targets, and the summed weight.
@@ -465,6 +476,11 @@ class Trainer:
         Goes on from a state.
         """
 
+    def set_gradients(self, flat: torch.Tensor) -> None:
+        """
+        Copies flat, as copy_gradients fills it, to the gradients.
+        """
+
     def state(self) -> dict[str, torch.Tensor]:
         """
         Masters, moments and the step, by name.
@@ -475,8 +491,24 @@ class Trainer:
         One update.
         """
 
+    def update(self, learning_rate: float) -> float:
+        """
+        The second half: clips the gradients and updates. Gives their norm before clipping.
+        """
+
+    @property
+    def gradient_size(self) -> int:
+        """
+        Elements of all gradients together.
+        """
+
     @property
     def step_count(self) -> int: ...
+
+def divide_rows(dataset: Dataset, examples: collections.abc.Sequence[int], parts: int) -> list[list[int]]:
+    """
+    The examples of a step cut into parts that cost about the same; shared prefixes stay together, and parts at the end may be empty.
+    """
 
 def generate(
     decoder: Decoder,

@@ -8,6 +8,15 @@
 #include "luthier/base/error.h"
 
 namespace luthier {
+namespace {
+
+void check_flat(const at::Tensor& flat, int64_t size) {
+  LUTHIER_CHECK(flat.dim() == 1 && flat.size(0) == size && flat.scalar_type() == at::kFloat && flat.is_contiguous(),
+                "[train] the flat gradient has shape ", flat.sizes(), " and type ", flat.scalar_type(), ", not [", size,
+                "] contiguous fp32");
+}
+
+}  // namespace
 
 Optimizer::Optimizer(std::vector<Parameter>& parameters, AdamWSettings settings, double clip)
     : parameters_(parameters), settings_(settings), clip_(clip) {
@@ -42,6 +51,32 @@ void Optimizer::step(double learning_rate, double gradient_norm) {
 
 void Optimizer::zero_gradients() {
   for (Parameter& parameter : parameters_) parameter.gradient.zero_();
+}
+
+int64_t Optimizer::gradient_size() const {
+  int64_t size = 0;
+  for (const Parameter& parameter : parameters_) size += parameter.gradient.numel();
+  return size;
+}
+
+void Optimizer::copy_gradients(const at::Tensor& flat) const {
+  check_flat(flat, gradient_size());
+  int64_t offset = 0;
+  for (const Parameter& parameter : parameters_) {
+    const int64_t size = parameter.gradient.numel();
+    flat.narrow(0, offset, size).view(parameter.gradient.sizes()).copy_(parameter.gradient);
+    offset += size;
+  }
+}
+
+void Optimizer::set_gradients(const at::Tensor& flat) {
+  check_flat(flat, gradient_size());
+  int64_t offset = 0;
+  for (Parameter& parameter : parameters_) {
+    const int64_t size = parameter.gradient.numel();
+    parameter.gradient.copy_(flat.narrow(0, offset, size).view(parameter.gradient.sizes()));
+    offset += size;
+  }
 }
 
 std::map<std::string, at::Tensor> Optimizer::state() const {

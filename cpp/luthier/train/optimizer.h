@@ -23,6 +23,13 @@ class Optimizer {
   void step(double learning_rate, double gradient_norm);
   void zero_gradients();
 
+  /// Elements of all gradients together.
+  int64_t gradient_size() const;
+  /// Copies the gradients, one after the other in the order of the parameters, to flat [gradient_size()], contiguous
+  /// fp32; set_gradients copies them back.
+  void copy_gradients(const at::Tensor& flat) const;
+  void set_gradients(const at::Tensor& flat);
+
   int64_t step_count() const { return step_; }
   /// Masters and moments by name ("master.X", "first_moment.X", "second_moment.X") and "step", an int64.
   std::map<std::string, at::Tensor> state() const;

@@ -72,15 +72,15 @@ double Trainer::micro_step(const Batch& batch, const std::vector<int64_t>& rows,
   return outcome.loss;
 }
 
-StepResult Trainer::accumulate(Dataset& dataset, const std::vector<int64_t>& examples, bool count) {
-  LUTHIER_CHECK(!examples.empty(), "[train] a step without rows");
+StepResult Trainer::backward(Dataset& dataset, const std::vector<int64_t>& examples, double total_weight, bool count) {
   optimizer_.zero_gradients();
   StepResult result;
-  result.weight = weight_of(dataset, examples);
+  result.weight = total_weight;
   result.rows = static_cast<int64_t>(examples.size());
+  if (examples.empty()) return result;
   for (int64_t index : examples) result.tokens += static_cast<int64_t>(dataset.example(index).tokens.size());
   for (const MicroBatch& micro : make_micro_batches(dataset, examples, settings_.micro_tokens)) {
-    result.loss += micro_step(micro.batch, rows_of(dataset, micro.examples), result.weight);
+    result.loss += micro_step(micro.batch, rows_of(dataset, micro.examples), total_weight);
     result.computed_tokens += micro.batch.rows();
     result.supervised_tokens += micro.batch.target_count();
     if (count) dataset.count(micro.batch, micro.examples);
@@ -89,20 +89,34 @@ StepResult Trainer::accumulate(Dataset& dataset, const std::vector<int64_t>& exa
   return result;
 }
 
-StepResult Trainer::step(Dataset& dataset, const std::vector<int64_t>& examples, double learning_rate) {
-  const StepResult result = accumulate(dataset, examples, /*count=*/true);
+StepResult Trainer::accumulate(Dataset& dataset, const std::vector<int64_t>& examples, double total_weight) {
+  const StepResult result = backward(dataset, examples, total_weight, /*count=*/true);
   if (!std::isfinite(result.gradient_norm)) fail_gradient(dataset, examples);
-  optimizer_.step(learning_rate, result.gradient_norm);
+  return result;
+}
+
+double Trainer::update(double learning_rate) {
+  const double norm = optimizer_.gradient_norm();
+  if (!std::isfinite(norm)) fail("[train] the gradient of the step is not finite, though that of each part is");
+  optimizer_.step(learning_rate, norm);
+  return norm;
+}
+
+StepResult Trainer::step(Dataset& dataset, const std::vector<int64_t>& examples, double learning_rate) {
+  LUTHIER_CHECK(!examples.empty(), "[train] a step without rows");
+  const StepResult result = accumulate(dataset, examples, weight_of(dataset, examples));
+  optimizer_.step(learning_rate, result.gradient_norm);  // update() would take the norm once more
   return result;
 }
 
 StepResult Trainer::gradients(Dataset& dataset, const std::vector<int64_t>& examples) {
-  return accumulate(dataset, examples, /*count=*/false);
+  LUTHIER_CHECK(!examples.empty(), "[train] gradients without rows");
+  return backward(dataset, examples, weight_of(dataset, examples), /*count=*/false);
 }
 
 void Trainer::fail_gradient(Dataset& dataset, const std::vector<int64_t>& examples) {
   for (int64_t index : examples) {
-    if (!std::isfinite(accumulate(dataset, {index}, /*count=*/false).gradient_norm)) {
+    if (!std::isfinite(gradients(dataset, {index}).gradient_norm)) {
       fail("[train] the gradient is not finite at row ", dataset.example(index).row);
     }
   }

@@ -42,6 +42,15 @@ class Trainer {
   /// One update from these examples of the dataset, in whose ledger they are counted. When a loss or a gradient is not
   /// finite it throws Error that names the row, and changes nothing.
   StepResult step(Dataset& dataset, const std::vector<int64_t>& examples, double learning_rate);
+
+  /// The first half of a step of which `examples` (which may be none) are a part: their share of the loss and of its
+  /// gradient, which is left in the parameters' `gradient`. `total_weight` is the summed weight of the whole step's
+  /// targets. Counts in the ledger and throws as step() does.
+  StepResult accumulate(Dataset& dataset, const std::vector<int64_t>& examples, double total_weight);
+  /// The second half: clips the gradients that the parameters hold and updates them. Returns the norm before clipping;
+  /// throws Error, and changes nothing, when it is not finite.
+  double update(double learning_rate);
+
   /// The loss of the examples, with no gradient and no entry in the ledger.
   LossSum loss(const Dataset& dataset, const std::vector<int64_t>& examples);
   /// The mean loss, and its gradient left in the parameters' `gradient`; no update.
@@ -50,7 +59,7 @@ class Trainer {
   Optimizer& optimizer() { return optimizer_; }
 
  private:
-  StepResult accumulate(Dataset& dataset, const std::vector<int64_t>& examples, bool count);
+  StepResult backward(Dataset& dataset, const std::vector<int64_t>& examples, double total_weight, bool count);
   double micro_step(const Batch& batch, const std::vector<int64_t>& rows, double total_weight);
   [[noreturn]] void fail_gradient(Dataset& dataset, const std::vector<int64_t>& examples);
 

@@ -103,11 +103,14 @@ def command(
     flags = {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
 
     from luthier.cli.interruption import exit_when_interrupted
+    from luthier.training.ranks import is_first_process
     from luthier.training.run import run_fit
     from luthier.training.settings_sources import merge_settings
 
     with exit_when_interrupted():
         run = run_fit(merge_settings(flags, assignments or (), config))
+    if not is_first_process():
+        return
     record = run.record
     result = {"out": str(run.folder), **{key: record.get(key) for key in ("status", "steps", "loss", "best", "rows")}}
     print_result(result, json_output, lambda: print(run))

@@ -51,3 +51,15 @@ def check_inputs(record: Mapping[str, Any], hashes: Mapping[str, Any], out: Path
                 f"{name} is not what the run in {out} was started with (its SHA-256 in {RUN_FILE} differs); "
                 "restore it, or start anew with --overwrite"
             )
+
+
+def check_processes(record: Mapping[str, Any], count: int, out: Path) -> None:
+    """Compares the number of processes with that of the recorded run. Raises InputError when it changed: sums over
+    another number of parts are rounded differently.
+    """
+    recorded = record.get("machine", {}).get("processes", 1)
+    if recorded != count:
+        raise InputError(
+            f"the run in {out} was started with {recorded} processes and not {count}; "
+            f"continue it with torchrun --nproc-per-node {recorded}, or start anew with --overwrite"
+        )

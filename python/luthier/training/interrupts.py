@@ -39,7 +39,7 @@ class StopRequest:
         self._event.set()
 
 
-def _watch(receiver: socket.socket, stop: StopRequest) -> None:
+def _watch(receiver: socket.socket, stop: StopRequest, quiet: bool) -> None:
     count = 0
     while signals := receiver.recv(64):
         for number in signals:
@@ -47,16 +47,19 @@ def _watch(receiver: socket.socket, stop: StopRequest) -> None:
                 continue
             count += 1
             stop.set()
-            if count > 1:
-                print("luthier: stopped at once; the last checkpoint is untouched", file=sys.stderr, flush=True)
-                os._exit(EXIT_INTERRUPTED)
             text = "luthier: stopping: finishing this step and saving a checkpoint (once more to stop at once)"
-            print(text, file=sys.stderr, flush=True)
+            if count > 1:
+                text = "luthier: stopped at once; the last checkpoint is untouched"
+            if not quiet:
+                print(text, file=sys.stderr, flush=True)
+            if count > 1:
+                os._exit(EXIT_INTERRUPTED)
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
+def stop_on_signals(quiet: bool = False) -> Iterator[StopRequest]:
     """Within the block SIGINT and SIGTERM set the request that is given; afterwards they do what they did before.
+    Unless `quiet`, the user is told on stderr.
 
     Outside the main thread, where Python allows no handlers, the request is simply never set by a signal.
     """
@@ -70,7 +73,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
         return
     receiver, sender = socket.socketpair()
     sender.setblocking(False)
-    watcher = threading.Thread(target=_watch, args=(receiver, stop), name="luthier-signals", daemon=True)
+    watcher = threading.Thread(target=_watch, args=(receiver, stop, quiet), name="luthier-signals", daemon=True)
     watcher.start()
     previous_descriptor = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
     previous = {number: signal.signal(number, ask) for number in _SIGNALS}

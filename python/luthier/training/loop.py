@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,16 @@ from luthier import durable
 from luthier.errors import InputError, LuthierError
 from luthier.training import fit_model, output_folder, run_record
 from luthier.training.checkpoint import Checkpoints, RunState
-from luthier.training.continuation import check_inputs
+from luthier.training.continuation import check_inputs, check_processes
 from luthier.training.fit_data import FitRows, encode_records, read_records
 from luthier.training.interrupts import Interrupted, stop_on_signals
 from luthier.training.ledger_file import LedgerLine, ledger_lines, summarise, write_ledger
 from luthier.training.plan import plan_steps
 from luthier.training.progress import Progress
+from luthier.training.ranks import Ranks
 from luthier.training.result import write_result
 from luthier.training.settings import FitSettings, Lora, flatten
+from luthier.training.shared_step import shared_ledger
 from luthier.training.steps import Job, run_steps
 
 if TYPE_CHECKING:
@@ -35,8 +38,10 @@ def fit_to_folder(
     progress: Progress,
     train_records: Sequence[Record] | None = None,
     valid_records: Sequence[Record] | None = None,
+    ranks: Ranks | None = None,
 ) -> Path:
-    """Fits a model as the settings say and returns the output folder, which then holds the whole run.
+    """Fits a model as the settings say and returns the output folder, which then holds the whole run. Of several
+    `ranks` all compute, and only the first writes.
 
     Rows are read from the settings' files unless they are given. Raises InputError for anything wrong with the input,
     Interrupted after a checkpoint when the user stopped the run, and LuthierError when training or saving failed; what
@@ -48,12 +53,15 @@ def fit_to_folder(
 
     out = Path(settings.run.out)
     data, optimizer, resume = settings.data, settings.optimizer, settings.start.resume
-    output_folder.check_output(out, settings.start, _input_paths(settings))
+    ranks = ranks or Ranks()
+    if ranks.first:
+        output_folder.check_output(out, settings.start, _input_paths(settings))
+    ranks.sum()
     if resume and run_record.read_record(out)["status"] == "done":
         progress.note(f"{out}: the run is done; there is nothing to continue")
         return out
-    if settings.run.threads is not None:
-        _core.set_threads(settings.run.threads)
+    if (threads := settings.run.threads or ranks.threads) is not None:
+        _core.set_threads(threads)
 
     # Rows to tokens: the data sets hold what is trained on and count what becomes of every row.
     source = locate(settings.model)
@@ -76,8 +84,10 @@ def fit_to_folder(
         "model": fit_model.model_sha256(source),
         "adapter_init": fit_model.adapter_init_sha256(settings),
     }
+    ranks.check_same("the rows, the model or the settings", json.dumps([hashes, flatten(settings)], default=str))
     if resume:
         check_inputs(run_record.read_record(out), hashes, out)
+        check_processes(run_record.read_record(out), ranks.count, out)
 
     # The model, what is trained of it, and the order of the rows.
     decoder = load_decoder(source, settings.run.dtype)
@@ -87,9 +97,10 @@ def fit_to_folder(
     sampler = _core.Sampler(len(train.dataset), optimizer.batch_size, settings.run.seed, data.order == "shuffled")
     plan = plan_steps(sampler.steps_per_epoch, optimizer, settings.run, valid is not None)
 
-    with output_folder.locked(out):
+    with output_folder.locked(out) if ranks.first else nullcontext():
         checkpoints = Checkpoints(out / CHECKPOINTS)
-        checkpoints.clean()
+        if ranks.first:
+            checkpoints.clean()
         state: RunState | None = None
         if resume:
             record = {**run_record.read_record(out), "status": "running"}
@@ -103,22 +114,27 @@ def fit_to_folder(
             if lora is not None and lora.init is not None and adapter is not None:
                 recorded |= fit_model.recorded_values(adapter)
             record = run_record.new_record(recorded, hashes | _file_hashes(settings), _core.threads())
-            _write(out, lambda: output_folder.clear_run(out))
-        _write(out, lambda: run_record.write_record(out, record))
+            record["machine"]["processes"] = ranks.count
+            _write(ranks, out, lambda: output_folder.clear_run(out))
+        _write(ranks, out, lambda: run_record.write_record(out, record))
         seen_before = state.times_seen if state is not None else []
-        job = Job(out, plan, trainer, sampler, train, valid, checkpoints, progress, seen_before)
-        _write(out, lambda: write_ledger(out / LEDGER_FILE, _ledger(job)))
+        job = Job(out, plan, trainer, sampler, train, valid, checkpoints, progress, seen_before, ranks)
+        ledger = _ledger(job)
+        _write(ranks, out, lambda: write_ledger(out / LEDGER_FILE, ledger))
 
         try:
-            with stop_on_signals() as stop:
+            with stop_on_signals(quiet=not ranks.first) as stop:
                 state = run_steps(job, state, out / METRICS_FILE, stop)
+            ledger = _ledger(job)
+            if not ranks.first:
+                return out
             if state.best is not None and state.best.step != state.step:
                 trainer.restore(checkpoints.load_tensors(state.best.step))
             result = write_result(out, decoder, tokenizer, source, adapter)
-            ledger = _ledger(job)
             write_ledger(out / LEDGER_FILE, ledger)
         except BaseException as error:
-            _note_end(out, record, error)
+            if ranks.first:
+                _note_end(out, record, error)
             raise
         outcome = {
             "steps": state.step,
@@ -127,7 +143,9 @@ def fit_to_folder(
             "rows": summarise(ledger),
         }
         record["sha256"] = record["sha256"] | result
-        _write(out, lambda: run_record.write_record(out, run_record.finish(record, "done", error=None, **outcome)))
+        _write(
+            ranks, out, lambda: run_record.write_record(out, run_record.finish(record, "done", error=None, **outcome))
+        )
     return out
 
 
@@ -181,10 +199,12 @@ def _note_rows(progress: Progress, train: FitRows, max_length: int) -> None:
 
 def _ledger(job: Job) -> list[LedgerLine]:
     train = job.train
-    return ledger_lines(train.dataset.ledger(), train.places, train.bad, job.seen_before or None)
+    return ledger_lines(shared_ledger(job.ranks, train.dataset), train.places, train.bad, job.seen_before or None)
 
 
-def _write(out: Path, action: Any) -> None:
+def _write(ranks: Ranks, out: Path, action: Any) -> None:
+    if not ranks.first:
+        return
     try:
         action()
     except OSError as error:

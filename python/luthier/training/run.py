@@ -14,6 +14,7 @@ from luthier.training.ledger_file import LedgerLine, read_ledger
 from luthier.training.loop import LEDGER_FILE, METRICS_FILE, fit_to_folder
 from luthier.training.metrics_log import read_metrics
 from luthier.training.progress import open_progress
+from luthier.training.ranks import open_ranks
 from luthier.training.result import ADAPTER, MODEL
 from luthier.training.settings import Full, Lora, adapter_values, canonical_key, compose
 
@@ -65,13 +66,18 @@ def run_fit(
     *,
     quiet: bool = False,
 ) -> Run:
-    """A fit from flat settings, as the command line gives them; `test` rows are evaluated at the end."""
+    """A fit from flat settings, as the command line gives them; `test` rows are evaluated at the end.
+
+    Under torchrun the processes train together; see `luthier.training.ranks` for what they raise.
+    """
     from luthier.training.continuation import continued_settings
 
-    settings = continued_settings(values) if values.get("resume") else compose(values)
-    with open_progress(quiet) as progress:
-        run = Run(fit_to_folder(settings, progress, train_rows, valid_rows))
-    if settings.data.test is not None:
+    with open_ranks() as ranks:
+        settings = continued_settings(values) if values.get("resume") else compose(values)
+        with open_progress(quiet or not ranks.first) as progress:
+            out = fit_to_folder(settings, progress, train_rows, valid_rows, ranks)
+    run = Run(out)
+    if settings.data.test is not None and ranks.first:
         run.evaluate(settings.data.test)
     return run
 

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 from luthier.errors import InputError, LuthierError
 from luthier.training.checkpoint import Best, Checkpoints, RunState
+from luthier.training.failures import FailedElsewhere
 from luthier.training.fit_data import FitRows
 from luthier.training.interrupts import Interrupted, StopRequest
 from luthier.training.metrics_log import MetricsLog, StepMetrics
 from luthier.training.plan import StepPlan
 from luthier.training.progress import Progress
+from luthier.training.ranks import Ranks
+from luthier.training.shared_step import shared_ledger, shared_step
 from luthier.training.validation import validation_loss
 
 if TYPE_CHECKING:
@@ -40,10 +43,11 @@ class Job:
     checkpoints: Checkpoints
     progress: Progress
     seen_before: list[int]
+    ranks: Ranks
 
     def times_seen(self) -> list[int]:
-        """How often the loss was computed on each ledger entry, over all parts of the run."""
-        now = [entry["times_seen"] for entry in self.train.dataset.ledger()]
+        """How often the loss was computed on each ledger entry, over all parts of the run and all its processes."""
+        now = [entry["times_seen"] for entry in shared_ledger(self.ranks, self.train.dataset)]
         return [a + b for a, b in zip(now, self.seen_before, strict=True)] if self.seen_before else now
 
 
@@ -54,7 +58,9 @@ def run_steps(job: Job, state: RunState | None, metrics_path: Path, stop: StopRe
     """
     done = state.step if state is not None else 0
     unfinished = state if state is not None and not state.validated else None
-    log = MetricsLog(metrics_path, keep_steps=done - 1 if unfinished is not None else done)
+    kept = done - 1 if unfinished is not None else done
+    log = MetricsLog(metrics_path, keep_steps=kept) if job.ranks.first else None
+    stop = job.ranks.agreed(stop)
     job.progress.start(done + 1, job.plan.total_steps)
     try:
         if unfinished is not None:
@@ -64,7 +70,8 @@ def run_steps(job: Job, state: RunState | None, metrics_path: Path, stop: StopRe
     except OSError as error:
         raise _cannot_log(metrics_path, error) from error
     finally:
-        log.close()
+        if log is not None:
+            log.close()
         job.progress.close()
     if state is None:
         raise LuthierError("the run has no steps")
@@ -77,8 +84,8 @@ def run_step(job: Job, step: int) -> StepMetrics:
     examples = job.sampler.next()
     begin = time.perf_counter()
     try:
-        result = job.trainer.step(job.train.dataset, examples, rate)
-    except InputError:
+        result = shared_step(job.ranks, job.trainer, job.train.dataset, examples, rate)
+    except (InputError, FailedElsewhere):
         raise
     except LuthierError as error:
         raise _with_place(error, step, job) from error
@@ -96,26 +103,30 @@ def run_step(job: Job, step: int) -> StepMetrics:
     }
 
 
-def _after_step(job: Job, metrics: StepMetrics, state: RunState | None, log: MetricsLog, stop: StopRequest) -> RunState:
-    """Validates, logs and saves what is due after a step."""
+def _after_step(
+    job: Job, metrics: StepMetrics, state: RunState | None, log: MetricsLog | None, stop: StopRequest
+) -> RunState:
+    """Validates, logs and saves what is due after a step; without a log, in all processes but the first, only the
+    first of these."""
     step = metrics["step"]
     best = state.best if state is not None else None
     due = job.valid is not None and job.plan.validates_after(step)
-    loss = validation_loss(job.trainer, job.valid.dataset, stop) if due and job.valid is not None else None
+    loss = validation_loss(job.trainer, job.valid.dataset, stop, job.ranks) if due and job.valid is not None else None
     improved = loss is not None and (best is None or loss < best.valid_loss)
     if loss is not None and improved:
         best = Best(step, loss)
-    log.append(metrics, loss)
+    if log is not None:
+        log.append(metrics, loss)
     job.progress.step(metrics, loss)
     validated = loss is not None or not due
     save = bool(stop) or improved or job.plan.saves_after(step)
     seen = job.times_seen() if save else []
     after = RunState(step, job.sampler.state(), metrics, validated, best, seen)
-    if save:
+    if save and log is not None:
         log.sync()
         job.checkpoints.save(after, _finite(job.trainer.state(), step))
     if stop:
-        raise Interrupted(f"stopped after step {step}; continue with: luthier fit --resume --out {job.out}")
+        raise Interrupted(f"stopped after step {step}; continue with: {job.ranks.command} fit --resume --out {job.out}")
     return after
 
 

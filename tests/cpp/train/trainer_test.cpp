@@ -1,5 +1,7 @@
 #include "luthier/train/trainer.h"
 
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -55,6 +57,12 @@ std::vector<Parameter> lora_parameters(Decoder& decoder) {
 std::vector<Parameter> all_parameters(Decoder& decoder) {
   train_all_weights(decoder, true);
   return weight_parameters(decoder);
+}
+
+std::map<std::string, at::Tensor> copies(const std::map<std::string, at::Tensor>& tensors) {
+  std::map<std::string, at::Tensor> out;
+  for (const auto& [name, tensor] : tensors) out[name] = tensor.clone();
+  return out;
 }
 
 std::string failure(const std::function<void()>& action) {
@@ -157,6 +165,65 @@ TEST(Trainer, ALossThatIsNotFiniteNamesItsRowAndChangesNothing) {
   EXPECT_EQ(trainer.optimizer().step_count(), 0);
   for (size_t i = 0; i < parameters.size(); ++i) EXPECT_TRUE(parameters[i].master.equal(before[i]));
   EXPECT_GT(trainer.step(data, {0, 1}, 1e-2).loss, 0) << "the other rows still train";
+}
+
+// A step in parts, as several processes compute it: their gradients are added up as flat tensors.
+TEST(Trainer, PartsOfAStepAddUpToTheStep) {
+  Decoder decoder = tiny_decoder(false, true);
+  std::vector<Parameter> parameters = lora_parameters(decoder);
+  Dataset data = make_dataset();
+  Trainer trainer(decoder, parameters, {});
+  const std::map<std::string, at::Tensor> start = copies(trainer.optimizer().state());
+  const StepResult whole = trainer.step(data, all(data), 1e-2);
+  const std::map<std::string, at::Tensor> wanted = copies(trainer.optimizer().state());
+  trainer.optimizer().restore(start);
+
+  double weight = 0;
+  for (int64_t index : all(data)) weight += data.example(index).weight();
+  const at::Tensor sum = at::zeros({trainer.optimizer().gradient_size()}, at::kFloat);
+  const at::Tensor flat = at::empty_like(sum);
+  StepResult total;
+  for (const std::vector<int64_t>& part : std::vector<std::vector<int64_t>>{{4, 0}, {}, {1, 2, 3}}) {
+    const StepResult result = trainer.accumulate(data, part, weight);
+    trainer.optimizer().copy_gradients(flat);
+    sum.add_(flat);
+    total.loss += result.loss;
+    total.rows += result.rows;
+    total.tokens += result.tokens;
+    total.supervised_tokens += result.supervised_tokens;
+  }
+  EXPECT_NEAR(total.loss, whole.loss, 1e-6 * whole.loss);
+  EXPECT_EQ(total.rows, whole.rows);
+  EXPECT_EQ(total.tokens, whole.tokens);
+  EXPECT_EQ(total.supervised_tokens, whole.supervised_tokens);
+  trainer.optimizer().set_gradients(sum);
+  EXPECT_NEAR(trainer.update(1e-2), whole.gradient_norm, 1e-5 * whole.gradient_norm);
+  for (const auto& [name, tensor] : trainer.optimizer().state()) {
+    EXPECT_LT(relative_error(tensor, wanted.at(name)), 1e-4) << name;
+  }
+  for (const LedgerEntry& entry : data.ledger()) EXPECT_EQ(entry.times_seen, 2);
+}
+
+TEST(Trainer, AnUpdateWithAGradientThatIsNotFiniteChangesNothing) {
+  Decoder decoder = tiny_decoder();
+  std::vector<Parameter> parameters = lora_parameters(decoder);
+  Trainer trainer(decoder, parameters, {});
+  const at::Tensor flat = at::zeros({trainer.optimizer().gradient_size()}, at::kFloat);
+  flat.narrow(0, 3, 1).fill_(std::numeric_limits<float>::infinity());
+  const at::Tensor before = parameters[0].master.clone();
+  trainer.optimizer().set_gradients(flat);
+  EXPECT_NE(failure([&] { trainer.update(1e-2); }).find("gradient of the step is not finite"), std::string::npos);
+  EXPECT_TRUE(parameters[0].master.equal(before));
+  EXPECT_EQ(trainer.optimizer().step_count(), 0);
+}
+
+TEST(Trainer, FlatGradientsOfAnotherSizeAreRefused) {
+  Decoder decoder = tiny_decoder();
+  std::vector<Parameter> parameters = lora_parameters(decoder);
+  Trainer trainer(decoder, parameters, {});
+  const int64_t size = trainer.optimizer().gradient_size();
+  EXPECT_NE(failure([&] { trainer.optimizer().set_gradients(at::zeros({size + 1}, at::kFloat)); }), "");
+  EXPECT_NE(failure([&] { trainer.optimizer().copy_gradients(at::zeros({size}, at::kDouble)); }), "");
 }
 
 TEST(Trainer, AStepWithoutRowsOrRoomIsRefused) {

@@ -81,9 +81,9 @@ def test_stopped_during_validation_the_validation_is_made_up_for(
 
     whole = case.fit("whole")
 
-    def stopping(trainer: Any, dataset: Any, stop: Any) -> float | None:
+    def stopping(trainer: Any, dataset: Any, stop: Any, ranks: Any) -> float | None:
         signal.raise_signal(signal.SIGINT)
-        return validation.validation_loss(trainer, dataset, stop)
+        return validation.validation_loss(trainer, dataset, stop, ranks)
 
     with monkeypatch.context() as patched:
         patched.setattr(steps, "validation_loss", stopping)
