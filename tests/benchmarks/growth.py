@@ -51,7 +51,8 @@ def main() -> None:
 
 def models(folder: Path, threads: int) -> str:
     """Rows of 512 tokens with 64 supervised, two a step."""
-    lines = ["## The model\n", "| model | parameters | tokens/s | tokens/s x parameters | peak GB |", "|---|---|---|---|---|"]
+    head = "| model | parameters | tokens/s | tokens/s x parameters | peak GB |"
+    lines = ["## The model\n", head, "|---|---|---|---|---|"]
     for name in SHAPES:
         done = call(folder, threads, shape=SHAPES[name], rows=2, row_tokens=512, supervised=64, micro_tokens=4096)
         product = done["tokens_per_second"] * done["parameters"]

@@ -9,6 +9,7 @@ import json
 import resource
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ def rows(job: dict[str, Any]) -> dict[str, Any]:
     for _ in range(sampler.steps_per_epoch):
         _core.batch_rows(dataset, sampler.next())
     clock.append(time.perf_counter())
-    return dict(zip(("read", "encode", "pack"), (end - begin for begin, end in zip(clock, clock[1:]))))
+    return dict(zip(("read", "encode", "pack"), (end - begin for begin, end in pairwise(clock))))
 
 
 if __name__ == "__main__":
