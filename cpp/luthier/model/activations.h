@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "luthier/model/buffers.h"
 #include "luthier/model/decoder.h"
 
 namespace luthier {
@@ -27,9 +28,10 @@ struct LayerActivations {
 
 struct Activations {
   /// keep: every layer has memory of its own, for backward; otherwise all layers share one.
-  Activations(const Decoder& decoder, int64_t rows, bool keep);
+  Activations(const Decoder& decoder, int64_t rows, bool keep, Buffers buffers = Buffers());
 
   int64_t capacity;
+  int64_t bytes;  // of all tensors
   bool keep;
   std::vector<LayerActivations> layers;  // one, or one for each decoder layer
   at::Tensor gated;                      // [T, intermediate + spare] scratch
@@ -42,9 +44,10 @@ struct Activations {
 
 /// Scratch of backward.
 struct Gradients {
-  Gradients(const Decoder& decoder, int64_t rows);
+  Gradients(const Decoder& decoder, int64_t rows, Buffers buffers = Buffers());
 
   int64_t capacity;
+  int64_t bytes;               // of all tensors
   at::Tensor stream;           // [T, hidden]: of the residual stream
   at::Tensor normed;           // [T, hidden]
   at::Tensor query_key_value;  // [T, columns]
@@ -52,5 +55,9 @@ struct Gradients {
   at::Tensor gated;            // [T, intermediate]
   at::Tensor update;           // [T, most spare columns]
 };
+
+/// The bytes that a pass over `rows` rows allocates: its activations, and with `backward` those of every layer and the
+/// scratch of backward. Counted by the constructors above; nothing is allocated.
+int64_t pass_bytes(const Decoder& decoder, int64_t rows, bool backward);
 
 }  // namespace luthier

@@ -15,8 +15,8 @@ from luthier.training.checkpoint import Best, Checkpoints, RunState
 from luthier.training.fit_data import FitRows
 from luthier.training.interrupts import Interrupted, StopRequest
 from luthier.training.metrics_log import MetricsLog, StepMetrics
-from luthier.training.plan import StepPlan
 from luthier.training.progress import Progress
+from luthier.training.step_plan import StepPlan
 from luthier.training.validation import validation_loss
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _after_step(job: Job, metrics: StepMetrics, state: RunState | None, log: Met
     after = RunState(step, job.sampler.state(), metrics, validated, best, seen)
     if save:
         log.sync()
-        job.checkpoints.save(after, _finite(job.trainer.state(), step))
+        job.checkpoints.save(after, _finite(job.trainer.state(copy=False), step))
     if stop:
         raise Interrupted(f"stopped after step {step}; continue with: luthier fit --resume --out {job.out}")
     return after
