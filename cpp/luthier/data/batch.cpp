@@ -46,10 +46,8 @@ std::vector<int32_t> rows_of(const Batch& batch, int32_t leaf, size_t length) {
   return rows;
 }
 
-}  // namespace
-
-Batch make_batch(std::span<const Example* const> examples, int32_t minimum_shared) {
-  // Of each example the tokens before its last target: the target itself is predicted, not read.
+// Of each example the tokens before its last target: the target itself is predicted, not read.
+std::vector<std::span<const int32_t>> read_tokens(std::span<const Example* const> examples) {
   std::vector<std::span<const int32_t>> sequences;
   for (const Example* example : examples) {
     size_t last = 0;
@@ -58,6 +56,20 @@ Batch make_batch(std::span<const Example* const> examples, int32_t minimum_share
     }
     sequences.emplace_back(example->tokens.data(), last);
   }
+  return sequences;
+}
+
+}  // namespace
+
+int64_t batch_rows(std::span<const Example* const> examples, int32_t minimum_shared) {
+  const std::vector<std::span<const int32_t>> sequences = read_tokens(examples);
+  int64_t rows = 0;
+  for (const ForestNode& node : build_forest(sequences, minimum_shared).nodes) rows += node.to - node.from;
+  return rows;
+}
+
+Batch make_batch(std::span<const Example* const> examples, int32_t minimum_shared) {
+  const std::vector<std::span<const int32_t>> sequences = read_tokens(examples);
   const Forest forest = build_forest(sequences, minimum_shared);
   Batch batch;
   lay_out(forest, sequences, batch);

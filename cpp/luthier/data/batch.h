@@ -42,6 +42,9 @@ inline constexpr int32_t kMinimumSharedRows = 16;
 /// examples. Throws Error when no example has a target.
 Batch make_batch(std::span<const Example* const> examples, int32_t minimum_shared = kMinimumSharedRows);
 
+/// How many rows make_batch would give, at a fraction of the cost.
+int64_t batch_rows(std::span<const Example* const> examples, int32_t minimum_shared = kMinimumSharedRows);
+
 /// A batch without targets over lists of tokens, prefixes merged as above. leaf_segments[i], if given, gets the segment
 /// in which list i ends (-1 for an empty list).
 Batch make_prompt_batch(std::span<const std::vector<int32_t>* const> prompts, int32_t minimum_shared,

@@ -12,14 +12,14 @@ LayerActivations take(const DecoderConfig& c, const DecoderLayer& layer, int64_t
   const auto matrix = [&](int64_t columns) { return buffers.empty({rows, columns}, type); };
   LayerActivations a;
   a.input = matrix(c.hidden_size);
-  a.attention_in = matrix(c.hidden_size + layer.query_key_value.spare);
   a.attention_rstd = buffers.empty({rows}, at::kFloat);
+  a.attention_tail = matrix(layer.query_key_value.spare);
   a.query_key_value = matrix(layer.query_key_value.out);
   a.attention_out = matrix(c.query_columns() + layer.output.spare);
   a.log_sum_exp = buffers.empty({rows, c.heads}, at::kFloat);
   a.middle = matrix(c.hidden_size);
-  a.feed_forward_in = matrix(c.hidden_size + layer.gate_up.spare);
   a.feed_forward_rstd = buffers.empty({rows}, at::kFloat);
+  a.feed_forward_tail = matrix(layer.gate_up.spare);
   a.gate_up = matrix(2 * c.intermediate_size);
   a.down_tail = matrix(layer.down.spare);
   return a;
@@ -49,6 +49,7 @@ Activations::Activations(const Decoder& decoder, int64_t rows, bool keep, Buffer
   } else {
     layers.push_back(take(c, wide, rows, type, buffers));
   }
+  normed = buffers.empty({rows, c.hidden_size + std::max(wide.query_key_value.spare, wide.gate_up.spare)}, type);
   gated = buffers.empty({rows, c.intermediate_size + wide.down.spare}, type);
   final_in = buffers.empty({rows, c.hidden_size}, type);
   final_rstd = buffers.empty({rows}, at::kFloat);

@@ -14,14 +14,14 @@ namespace luthier {
 /// the keys and values has as many rows as were selected.
 struct LayerActivations {
   at::Tensor input;              // [T, hidden]: the residual stream
-  at::Tensor attention_in;       // [T, hidden + spare]: after the norm, and the update's columns
-  at::Tensor attention_rstd;     // [T]
+  at::Tensor attention_rstd;     // [T]: of the norm, which itself is not kept
+  at::Tensor attention_tail;     // [T, spare]: the update's columns beside it
   at::Tensor query_key_value;    // [T, columns], rotated
   at::Tensor attention_out;      // [T, query columns + spare]
   at::Tensor log_sum_exp;        // [T, heads]
   at::Tensor middle;             // [T, hidden]: the residual stream after attention
-  at::Tensor feed_forward_in;    // [T, hidden + spare]
   at::Tensor feed_forward_rstd;  // [T]
+  at::Tensor feed_forward_tail;  // [T, spare]
   at::Tensor gate_up;            // [T, 2 intermediate]
   at::Tensor down_tail;          // [T, spare]: the update's columns of the gated product, which is not kept
 };
@@ -34,6 +34,7 @@ struct Activations {
   int64_t bytes;  // of all tensors
   bool keep;
   std::vector<LayerActivations> layers;  // one, or one for each decoder layer
+  at::Tensor normed;                     // [T, hidden + spare] scratch: a block's input, after its norm
   at::Tensor gated;                      // [T, intermediate + spare] scratch
   at::Tensor final_in;                   // [T, hidden]: the residual stream behind the last layer
   at::Tensor final_rstd;                 // [T]

@@ -14,6 +14,15 @@ LinearBackward all_parts(LinearLayer& layer, const at::Tensor& d_out, const Grad
   return {layer, 0, layer.parts.size(), d_out, gradients.update.narrow(0, 0, d_out.size(0))};
 }
 
+// The input of a block's first layer was not kept: its norm is computed again, beside the update's columns, which were.
+void normed_again(const LayerStep& step, const at::Tensor& x, const Weight& norm, at::Tensor rstd,
+                  const at::Tensor& tail, const at::Tensor& out) {
+  const int64_t columns = step.config.hidden_size;
+  at::Tensor normed = out.narrow(1, 0, columns);
+  rms_norm_forward(x, norm.value, step.config.norm_epsilon, normed, rstd);
+  out.narrow(1, columns, tail.size(1)).copy_(tail);
+}
+
 void feed_forward_backward(LayerStep& step, Gradients& gradients) {
   const DecoderConfig& c = step.config;
   DecoderLayer& w = step.weights;
@@ -32,7 +41,11 @@ void feed_forward_backward(LayerStep& step, Gradients& gradients) {
 
   LinearBackward gate_up = all_parts(w.gate_up, d_gate_up, gradients);
   linear_layer_backward_input(gate_up, normed, false);
-  linear_layer_backward_weight(gate_up, step.saved.feed_forward_in);
+  if (w.gate_up.trained()) {
+    normed_again(step, step.saved.middle, w.feed_forward_norm, step.saved.feed_forward_rstd,
+                 step.saved.feed_forward_tail, step.feed_forward_in);
+    linear_layer_backward_weight(gate_up, step.feed_forward_in);
+  }
   rms_norm_backward(normed, step.saved.middle, w.feed_forward_norm.value, step.saved.feed_forward_rstd, stream,
                     w.feed_forward_norm.gradient);
 }
@@ -66,10 +79,14 @@ void projection_backward(LayerStep& step, Gradients& gradients, bool need_input)
   const int64_t all = step.saved.input.size(0);
   at::Tensor d_buffer = gradients.query_key_value.narrow(0, 0, all);
   at::Tensor normed = need_input ? gradients.normed.narrow(0, 0, all) : at::Tensor();
+  if (layer.trained()) {
+    normed_again(step, step.saved.input, step.weights.attention_norm, step.saved.attention_rstd,
+                 step.saved.attention_tail, step.attention_in);
+  }
   if (!step.select) {
     LinearBackward whole = all_parts(layer, d_buffer, gradients);
     linear_layer_backward_input(whole, normed, false);
-    linear_layer_backward_weight(whole, step.saved.attention_in);
+    linear_layer_backward_weight(whole, step.attention_in);
     return;
   }
   const int64_t columns = step.config.query_columns();
@@ -78,12 +95,12 @@ void projection_backward(LayerStep& step, Gradients& gradients, bool need_input)
   LinearBackward key_value{layer, 1, layer.parts.size(), d_buffer.narrow(1, columns, layer.out - columns),
                            gradients.update.narrow(0, 0, all)};
   linear_layer_backward_input(key_value, normed, false);
-  linear_layer_backward_weight(key_value, step.saved.attention_in);
+  linear_layer_backward_weight(key_value, step.attention_in);
   LinearBackward query{layer, 0, 1, d_buffer.narrow(0, 0, asked).narrow(1, 0, columns),
                        gradients.update.narrow(0, 0, asked)};
   at::Tensor d_selected = need_input ? at::empty({asked, layer.in}, d_buffer.options()) : at::Tensor();
   linear_layer_backward_input(query, d_selected, false);
-  linear_layer_backward_weight(query, step.saved.attention_in.index_select(0, selected));
+  linear_layer_backward_weight(query, step.attention_in.index_select(0, selected));
   if (need_input) normed.index_add_(0, selected, d_selected);
 }
 

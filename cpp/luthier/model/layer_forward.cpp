@@ -15,19 +15,20 @@ void project(LayerStep& step) {
   const LinearLayer& layer = step.weights.query_key_value;
   at::Tensor& buffer = step.saved.query_key_value;
   const at::Tensor& positions = step.input.positions;
-  linear_layer_tail(layer, step.saved.attention_in);
+  linear_layer_tail(layer, step.attention_in);
+  step.saved.attention_tail.copy_(step.attention_in.narrow(1, layer.in, layer.spare));
   at::Tensor q, k = step.keys(buffer);
   if (step.select) {
     const int64_t columns = step.config.query_columns();
     const at::Tensor& selected = step.input.selected;
     at::Tensor key_value = buffer.narrow(1, columns, layer.out - columns);
-    linear_layer_product(layer, step.saved.attention_in, columns, layer.out, key_value);
+    linear_layer_product(layer, step.attention_in, columns, layer.out, key_value);
     at::Tensor query = buffer.narrow(0, 0, selected.size(0)).narrow(1, 0, columns);
-    linear_layer_product(layer, step.saved.attention_in.index_select(0, selected), 0, columns, query);
+    linear_layer_product(layer, step.attention_in.index_select(0, selected), 0, columns, query);
     q = step.queries(buffer).narrow(0, 0, selected.size(0));
     rope_forward(q, positions.index_select(0, selected), step.rope.cos, step.rope.sin);
   } else {
-    linear_layer_product(layer, step.saved.attention_in, 0, layer.out, buffer);
+    linear_layer_product(layer, step.attention_in, 0, layer.out, buffer);
     q = step.queries(buffer);
     rope_forward(q, positions, step.rope.cos, step.rope.sin);
   }
@@ -60,12 +61,13 @@ void layer_forward(LayerStep& step, at::Tensor& out, KeyValueCache* cache, size_
 
   // middle = input + attention's output, and its norm.
   const at::Tensor stream = step.select ? saved.input.index_select(0, step.input.selected) : saved.input;
-  at::Tensor normed = saved.feed_forward_in.narrow(1, 0, c.hidden_size);
+  at::Tensor normed = step.feed_forward_in.narrow(1, 0, c.hidden_size);
   add_rms_norm_forward(saved.middle, stream, w.feed_forward_norm.value, c.norm_epsilon, normed,
                        saved.feed_forward_rstd);
 
-  linear_layer_tail(w.gate_up, saved.feed_forward_in);
-  linear_layer_product(w.gate_up, saved.feed_forward_in, 0, w.gate_up.out, saved.gate_up);
+  linear_layer_tail(w.gate_up, step.feed_forward_in);
+  saved.feed_forward_tail.copy_(step.feed_forward_in.narrow(1, c.hidden_size, w.gate_up.spare));
+  linear_layer_product(w.gate_up, step.feed_forward_in, 0, w.gate_up.out, saved.gate_up);
   at::Tensor gated = step.gated.narrow(1, 0, c.intermediate_size);
   gated_forward(saved.gate_up, c.activation, gated);
   linear_layer_tail(w.down, step.gated);

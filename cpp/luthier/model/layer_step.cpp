@@ -28,14 +28,14 @@ LayerStep make_layer_step(Decoder& decoder, Activations& activations, const Fore
   };
   LayerActivations saved;
   saved.input = whole.input.narrow(0, 0, all);
-  saved.attention_in = cut(whole.attention_in, all, c.hidden_size + weights.query_key_value.spare);
   saved.attention_rstd = whole.attention_rstd.narrow(0, 0, all);
+  saved.attention_tail = cut(whole.attention_tail, all, weights.query_key_value.spare);
   saved.query_key_value = whole.query_key_value.narrow(0, 0, all);
   saved.attention_out = cut(whole.attention_out, asked, c.query_columns() + weights.output.spare);
   saved.log_sum_exp = whole.log_sum_exp.narrow(0, 0, asked);
   saved.middle = whole.middle.narrow(0, 0, asked);
-  saved.feed_forward_in = cut(whole.feed_forward_in, asked, c.hidden_size + weights.gate_up.spare);
   saved.feed_forward_rstd = whole.feed_forward_rstd.narrow(0, 0, asked);
+  saved.feed_forward_tail = cut(whole.feed_forward_tail, asked, weights.gate_up.spare);
   saved.gate_up = whole.gate_up.narrow(0, 0, asked);
   saved.down_tail = cut(whole.down_tail, asked, weights.down.spare);
   return {c,
@@ -44,6 +44,8 @@ LayerStep make_layer_step(Decoder& decoder, Activations& activations, const Fore
           saved,
           input,
           select,
+          cut(activations.normed, all, c.hidden_size + weights.query_key_value.spare),
+          cut(activations.normed, asked, c.hidden_size + weights.gate_up.spare),
           cut(activations.gated, asked, c.intermediate_size + weights.down.spare)};
 }
 

@@ -15,8 +15,11 @@ struct LayerStep {
   DecoderLayer& weights;
   LayerActivations saved;  // narrowed to T rows; what stands behind keys and values, to M
   const ForestInput& input;
-  bool select;       // the last layer of a pass that selects rows: only they ask
-  at::Tensor gated;  // [M, intermediate + spare] scratch
+  bool select;  // the last layer of a pass that selects rows: only they ask
+  // Scratch; the first two are the same memory.
+  at::Tensor attention_in;     // [T, hidden + spare]
+  at::Tensor feed_forward_in;  // [M, hidden + spare]
+  at::Tensor gated;            // [M, intermediate + spare]
 
   /// q, k, v as [rows, heads, head_size] views of a buffer [rows, columns].
   at::Tensor queries(const at::Tensor& buffer) const;
@@ -27,7 +30,7 @@ struct LayerStep {
 /// Narrows the activations of layer `index` to T rows (and M, for a last layer that selects).
 LayerStep make_layer_step(Decoder& decoder, Activations& activations, const ForestInput& input, size_t index);
 
-/// From saved.input, whose norm stands in saved.attention_in, to saved.middle and the feed-forward block's output,
+/// From saved.input, whose norm stands in attention_in, to saved.middle and the feed-forward block's output,
 /// which is written to `out` [M, hidden]; the residual stream behind the layer is saved.middle + out.
 void layer_forward(LayerStep& step, at::Tensor& out, KeyValueCache* cache, size_t index, const at::Tensor& cache_rows);
 

@@ -39,14 +39,14 @@ at::Tensor DecoderPass::run(const ForestInput& input, bool keep, KeyValueCache* 
 
   std::optional<LayerStep> step = make_layer_step(decoder_, a, input, 0);
   embedding_forward(input.tokens, decoder_.embedding.value, 1.0, step->saved.input);
-  at::Tensor normed = step->saved.attention_in.narrow(1, 0, c.hidden_size);
+  at::Tensor normed = step->attention_in.narrow(1, 0, c.hidden_size);
   rms_norm_forward(step->saved.input, step->weights.attention_norm.value, c.norm_epsilon, normed,
                    step->saved.attention_rstd);
   for (size_t i = 0; i + 1 < decoder_.layers.size(); ++i) {
     // The block's output is written where the next layer's input stands, and the residual stream is added to it there.
     LayerStep next = make_layer_step(decoder_, a, input, i + 1);
     layer_forward(*step, next.saved.input, cache, i, cache_rows);
-    normed = next.saved.attention_in.narrow(1, 0, c.hidden_size);
+    normed = next.attention_in.narrow(1, 0, c.hidden_size);
     add_rms_norm_forward(next.saved.input, step->saved.middle, next.weights.attention_norm.value, c.norm_epsilon,
                          normed, next.saved.attention_rstd);
     step.emplace(std::move(next));

@@ -175,9 +175,9 @@ def plan_run(
     survey, validation, memory = resources.survey, resources.validation, resources.memory
     measured = None
     if memory.fits:
-        run = settings.optimizer
-        trainer = _core.Trainer(decoder, settings.method, 1 << 40, run.clip, run.weight_decay)
-        pace = measure_pace(trainer, decoder, train.dataset, survey, settings.method)
+        run, micro_tokens = settings.optimizer, settings.run.micro_tokens
+        trainer = _core.Trainer(decoder, settings.method, micro_tokens, run.clip, run.weight_decay)
+        pace = measure_pace(trainer, decoder, train.dataset, survey, micro_tokens, settings.method)
         measured = plan_time(pace, preparation, survey, validation, resources.steps.validations())
     used = [line for line in train.dataset.ledger() if line["dropped"] is None]
     tokens = sum(line["tokens"] for line in used)

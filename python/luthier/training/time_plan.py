@@ -42,19 +42,21 @@ class TimePlan:
         return self.preparation + self.training + self.validation
 
 
-def measure_pace(trainer: Trainer, decoder: Decoder, dataset: Dataset, survey: Survey, mode: str) -> Pace:
+def measure_pace(
+    trainer: Trainer, decoder: Decoder, dataset: Dataset, survey: Survey, micro_tokens: int, mode: str
+) -> Pace:
     """Runs training steps on real rows with a learning rate of 0, which leaves the weights as they are.
 
     A step on one row and one on as many rows of a typical step as have MOST_ROWS tokens: where they differ in work the
     line through both gives the time of a step that does not depend on its tokens, such as the update's.
     """
     row, rows = list(survey.typical[:1]), list(survey.typical)
-    small = _work(decoder, dataset, row, mode)
+    small = _work(decoder, dataset, row, micro_tokens, mode)
     small_seconds = _timed_step(trainer, dataset, row)  # libraries start their threads and compile their kernels
     if small_seconds < _PATIENCE / 4:
         small_seconds = min(_timed_step(trainer, dataset, row) for _ in range(2))
     while len(rows) > 1:
-        large = _work(decoder, dataset, rows, mode)
+        large = _work(decoder, dataset, rows, micro_tokens, mode)
         if large[1] <= MOST_ROWS and large[0] / small[0] * small_seconds <= _PATIENCE:
             break
         rows = rows[: len(rows) // 2]
@@ -82,12 +84,12 @@ def plan_time(pace: Pace, preparation: float, survey: Survey, validation: Survey
     return TimePlan(preparation, training, validated, pace)
 
 
-def _work(decoder: Decoder, dataset: Dataset, examples: list[int], mode: str) -> tuple[float, int]:
-    """Operations and tokens of one forest over these examples."""
+def _work(decoder: Decoder, dataset: Dataset, examples: list[int], micro_tokens: int, mode: str) -> tuple[float, int]:
+    """Operations and computed tokens of a step over these examples."""
     from luthier import _core
 
-    (cost,) = _core.forest_costs(decoder, dataset, examples, 1 << 40, mode)
-    return cost.forward_flops + cost.backward_flops, cost.rows
+    costs = _core.forest_costs(decoder, dataset, examples, micro_tokens, mode)
+    return sum(cost.forward_flops + cost.backward_flops for cost in costs), sum(cost.rows for cost in costs)
 
 
 def _timed_step(trainer: Trainer, dataset: Dataset, examples: list[int]) -> float:

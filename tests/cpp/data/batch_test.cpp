@@ -84,7 +84,11 @@ TEST(Batch, EveryTargetStandsBehindItsOwnTokens) {
       weights.back() = 1;
       examples.push_back(example(tokens, weights));
     }
-    const Batch batch = batch_of(examples, static_cast<int32_t>(random.below(4)));
+    const int32_t minimum_shared = static_cast<int32_t>(random.below(4));
+    const Batch batch = batch_of(examples, minimum_shared);
+    std::vector<const Example*> pointers;
+    for (const Example& row : examples) pointers.push_back(&row);
+    EXPECT_EQ(batch_rows(pointers, minimum_shared), batch.rows());
     size_t r = 0;
     const std::vector<int32_t> rows = values<int32_t>(batch.target_rows), targets = values<int32_t>(batch.targets);
     for (size_t e = 0; e < examples.size(); ++e) {

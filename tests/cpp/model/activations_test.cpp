@@ -17,10 +17,10 @@ int64_t storage(std::initializer_list<at::Tensor> tensors) {
 }
 
 int64_t storage(const Activations& a) {
-  int64_t bytes = storage({a.gated, a.final_in, a.final_rstd, a.hidden});
+  int64_t bytes = storage({a.normed, a.gated, a.final_in, a.final_rstd, a.hidden});
   for (const LayerActivations& l : a.layers) {
-    bytes += storage({l.input, l.attention_in, l.attention_rstd, l.query_key_value, l.attention_out, l.log_sum_exp,
-                      l.middle, l.feed_forward_in, l.feed_forward_rstd, l.gate_up, l.down_tail});
+    bytes += storage({l.input, l.attention_rstd, l.attention_tail, l.query_key_value, l.attention_out, l.log_sum_exp,
+                      l.middle, l.feed_forward_rstd, l.feed_forward_tail, l.gate_up, l.down_tail});
   }
   return bytes;
 }

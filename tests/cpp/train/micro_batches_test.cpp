@@ -11,12 +11,12 @@
 namespace luthier {
 namespace {
 
-Dataset dataset_of(int64_t rows, bool shared) {
+Dataset dataset_of(int64_t rows, bool shared, int64_t length = 3) {
   Dataset data(1000);
   const std::vector<int32_t> prefix = testing::random_tokens(20, 1);
   for (int64_t row = 0; row < rows; ++row) {
     std::vector<int32_t> tokens = shared ? prefix : std::vector<int32_t>();
-    for (int32_t token : testing::random_tokens(3 + row % 5, 10 + row)) tokens.push_back(token);
+    for (int32_t token : testing::random_tokens(length + row % 5, 10 + row)) tokens.push_back(token);
     std::vector<float> weights(tokens.size(), 0);
     weights.back() = 1;
     data.add({row, tokens, weights, std::vector<uint8_t>(tokens.size(), 0)});
@@ -53,6 +53,17 @@ TEST(MicroBatches, EveryExampleIsInExactlyOneThatIsSmallEnough) {
 TEST(MicroBatches, ASharedPrefixCountsOnce) {
   const Dataset data = dataset_of(10, true);
   EXPECT_EQ(make_micro_batches(data, all(data), 20 + 10 * 6).size(), 1u);
+}
+
+TEST(MicroBatches, LargeForestsAreHalvedWhereNothingIsShared) {
+  const Dataset apart = dataset_of(16, false, 200), together = dataset_of(16, true, 200);
+  const std::vector<MicroBatch> parts = make_micro_batches(apart, all(apart), 10000);
+  EXPECT_EQ(parts.size(), 4u);
+  for (const MicroBatch& part : parts) EXPECT_LE(part.batch.rows(), 1024);
+  EXPECT_EQ(make_micro_batches(together, all(together), 10000).size(), 2u)
+      << "20 rows twice are little in 3,200, and too many in 1,600";
+  const Dataset prompt = dataset_of(400, true, 3);
+  EXPECT_EQ(make_micro_batches(prompt, all(prompt), 10000).size(), 1u);
 }
 
 TEST(MicroBatches, ARepeatedExampleCountsTwice) {
