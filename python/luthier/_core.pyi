@@ -19,6 +19,7 @@ __all__: list[str] = [
     "Dataset",
     "Decoder",
     "Error",
+    "ForestCost",
     "GgufFile",
     "InputError",
     "PieceType",
@@ -28,10 +29,15 @@ __all__: list[str] = [
     "StepResult",
     "TensorBytes",
     "Trainer",
+    "forest_costs",
     "generate",
     "instruction_set",
+    "pass_bytes",
     "set_threads",
     "threads",
+    "trained_count",
+    "trainer_bytes",
+    "weight_bytes",
     "write_safetensors",
 ]
 
@@ -377,6 +383,39 @@ class Decoder:
     @property
     def parameter_count(self) -> int: ...
 
+class ForestCost:
+    """
+    What one forest of an optimiser step takes.
+    """
+
+    @property
+    def backward_flops(self) -> float: ...
+    @property
+    def forward_flops(self) -> float: ...
+    @property
+    def rows(self) -> int:
+        """
+        Tokens that are computed.
+        """
+
+    @property
+    def scratch_bytes(self) -> int:
+        """
+        Of the operations while they run.
+        """
+
+    @property
+    def targets(self) -> int:
+        """
+        Supervised tokens.
+        """
+
+    @property
+    def tokens(self) -> int:
+        """
+        Of the examples, each on its own.
+        """
+
 class StepResult:
     """
     What one optimiser step did.
@@ -434,14 +473,19 @@ class Trainer:
         Copies of the fp32 masters by name.
         """
 
+    def release(self) -> None:
+        """
+        Frees the memory of forward and backward; a later step allocates it anew.
+        """
+
     def restore(self, state: collections.abc.Mapping[str, torch.Tensor]) -> None:
         """
         Goes on from a state.
         """
 
-    def state(self) -> dict[str, torch.Tensor]:
+    def state(self, copy: bool = True) -> dict[str, torch.Tensor]:
         """
-        Masters, moments and the step, by name.
+        Masters, moments and the step, by name. Without copy, the trainer's own memory: the next step changes it.
         """
 
     def step(self, dataset: Dataset, examples: collections.abc.Sequence[int], learning_rate: float) -> StepResult:
@@ -451,6 +495,13 @@ class Trainer:
 
     @property
     def step_count(self) -> int: ...
+
+def forest_costs(
+    decoder: Decoder, dataset: Dataset, examples: collections.abc.Sequence[int], micro_tokens: int, mode: str
+) -> list[ForestCost]:
+    """
+    The forests that a trainer would make of a step over these examples. Computes and changes nothing.
+    """
 
 def generate(
     decoder: Decoder,
@@ -471,6 +522,11 @@ def instruction_set() -> str:
     Which implementation of the operations runs: reference, avx2, avx512 or amx.
     """
 
+def pass_bytes(decoder: Decoder, rows: int, backward: bool) -> int:
+    """
+    What a pass over a forest of this many rows allocates, forward alone or with backward.
+    """
+
 def set_threads(threads: int) -> None:
     """
     How many threads the core computes with.
@@ -479,6 +535,21 @@ def set_threads(threads: int) -> None:
 def threads() -> int:
     """
     How many threads the core computes with.
+    """
+
+def trained_count(decoder: Decoder, mode: str) -> int:
+    """
+    Numbers that a trainer would train.
+    """
+
+def trainer_bytes(decoder: Decoder, mode: str) -> int:
+    """
+    What a trainer would allocate: gradients, moments, masters.
+    """
+
+def weight_bytes(decoder: Decoder) -> int:
+    """
+    What the weights hold, and the adapter with its masters.
     """
 
 def write_safetensors(

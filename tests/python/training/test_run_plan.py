@@ -61,10 +61,10 @@ def test_full_fine_tuning_trains_every_parameter(case: FitCase) -> None:
 
 
 def test_a_plan_from_python_is_that_of_the_command_line(case: FitCase) -> None:
-    settings = case.settings(out=None)
+    settings = case.settings()
     train, model = settings.pop("train"), settings.pop("model")
     rank = settings.pop("rank")
-    settings.pop("out", None)
+    settings.pop("out")
     plan = lu.plan(train, model=model, adapter=lu.Lora(rank=rank), **settings)
     assert isinstance(plan, RunPlan)
     rows = [[{"role": m.role, "content": m.content} for m in record.messages] for record in lu.read(train)]
