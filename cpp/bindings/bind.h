@@ -23,7 +23,7 @@ void bind_ops(pybind11::module_& module);
 /// Decoder.
 void bind_model(pybind11::module_& module);
 
-/// Trainer and StepResult.
+/// Trainer and StepResult, and what steps take.
 void bind_train(pybind11::module_& module);
 
 /// generate, threads and the instruction set.

@@ -4,7 +4,9 @@
 
 #include "bind.h"
 #include "luthier/base/error.h"
+#include "luthier/model/activations.h"
 #include "luthier/train/divide_rows.h"
+#include "luthier/train/step_cost.h"
 #include "luthier/train/trainer.h"
 #include "python_decoder.h"
 #include "tensor_caster.h"
@@ -16,12 +18,16 @@ namespace py = pybind11;
 using Release = py::call_guard<py::gil_scoped_release>;
 using Tensors = std::map<std::string, at::Tensor>;
 
+bool is_full(const std::string& mode) {
+  if (mode != "lora" && mode != "full") fail_input("the mode is \"", mode, "\": it must be lora or full");
+  return mode == "full";
+}
+
 // A trainer and what it points into.
 class PythonTrainer {
  public:
   PythonTrainer(PythonDecoder& owner, const std::string& mode, const TrainerSettings& settings) : owner_(owner) {
-    if (mode != "lora" && mode != "full") fail_input("the mode is \"", mode, "\": it must be lora or full");
-    full_ = mode == "full";
+    full_ = is_full(mode);
     if (full_ && owner.lora) fail_input("an adapter is attached: full fine-tuning trains a model without one");
     if (!full_ && !owner.lora) fail_input("no adapter is attached: call attach_lora first");
     train_all_weights(owner.decoder, full_);
@@ -65,10 +71,10 @@ std::pair<double, double> loss(PythonTrainer& self, const Dataset& dataset, cons
   return {sum.loss, sum.weight};
 }
 
-Tensors state(PythonTrainer& self) {
-  Tensors copies;
-  for (const auto& [name, tensor] : self.trainer().optimizer().state()) copies[name] = tensor.clone();
-  return copies;
+Tensors state(PythonTrainer& self, bool copy) {
+  Tensors tensors = self.trainer().optimizer().state();
+  for (auto& [name, tensor] : tensors) tensor = copy ? tensor.clone() : tensor;
+  return tensors;
 }
 
 Tensors masters(PythonTrainer& self) {
@@ -77,9 +83,44 @@ Tensors masters(PythonTrainer& self) {
   return tensors;
 }
 
+void bind_step_cost(py::module_& module) {
+  py::class_<ForestCost>(module, "ForestCost", "What one forest of an optimiser step takes.")
+      .def_readonly("tokens", &ForestCost::tokens, "Of the examples, each on its own.")
+      .def_readonly("rows", &ForestCost::rows, "Tokens that are computed.")
+      .def_readonly("targets", &ForestCost::targets, "Supervised tokens.")
+      .def_readonly("scratch_bytes", &ForestCost::scratch_bytes, "Of the operations while they run.")
+      .def_readonly("forward_flops", &ForestCost::forward_flops)
+      .def_readonly("backward_flops", &ForestCost::backward_flops);
+  module.def(
+      "forest_costs",
+      [](PythonDecoder& decoder, const Dataset& dataset, const std::vector<int64_t>& examples, int64_t micro_tokens,
+         const std::string& mode) {
+        return forest_costs(decoder.decoder, dataset, examples, micro_tokens, is_full(mode));
+      },
+      py::arg("decoder"), py::arg("dataset"), py::arg("examples"), py::arg("micro_tokens"), py::arg("mode"), Release(),
+      "The forests that a trainer would make of a step over these examples. Computes and changes nothing.");
+  module.def(
+      "trained_count",
+      [](PythonDecoder& decoder, const std::string& mode) { return trained_count(decoder.decoder, is_full(mode)); },
+      py::arg("decoder"), py::arg("mode"), "Numbers that a trainer would train.");
+  module.def(
+      "trainer_bytes",
+      [](PythonDecoder& decoder, const std::string& mode) { return trainer_bytes(decoder.decoder, is_full(mode)); },
+      py::arg("decoder"), py::arg("mode"), "What a trainer would allocate: gradients, moments, masters.");
+  module.def(
+      "weight_bytes", [](PythonDecoder& decoder) { return weight_bytes(decoder.decoder); }, py::arg("decoder"),
+      "What the weights hold, and the adapter with its masters.");
+  module.def(
+      "pass_bytes",
+      [](PythonDecoder& decoder, int64_t rows, bool backward) { return pass_bytes(decoder.decoder, rows, backward); },
+      py::arg("decoder"), py::arg("rows"), py::arg("backward"),
+      "What a pass over a forest of this many rows allocates, forward alone or with backward.");
+}
+
 }  // namespace
 
 void bind_train(pybind11::module_& module) {
+  bind_step_cost(module);
   py::class_<StepResult>(module, "StepResult", "What one optimiser step did.")
       .def_readonly("loss", &StepResult::loss)
       .def_readonly("grad_norm", &StepResult::gradient_norm)
@@ -134,10 +175,14 @@ void bind_train(pybind11::module_& module) {
            "The weighted sum of -log p over the targets, and the summed weight.")
       .def("loss_and_gradients", &loss_and_gradients, py::arg("dataset"), py::arg("examples"), Release(),
            "The mean loss and each parameter's gradient; no update.")
-      .def("state", &state, "Masters, moments and the step, by name.")
+      .def("state", &state, py::arg("copy") = true,
+           "Masters, moments and the step, by name. Without copy, the trainer's own memory: the next step changes it.")
       .def(
           "restore", [](PythonTrainer& self, const Tensors& state) { self.trainer().optimizer().restore(state); },
           py::arg("state"), Release(), "Goes on from a state.")
+      .def(
+          "release", [](PythonTrainer& self) { self.trainer().release(); }, Release(),
+          "Frees the memory of forward and backward; a later step allocates it anew.")
       .def("parameters", &masters, "Copies of the fp32 masters by name.")
       .def_property_readonly("step_count", [](PythonTrainer& self) { return self.trainer().optimizer().step_count(); });
 

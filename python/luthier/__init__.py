@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from luthier.records.reader import read as read
     from luthier.training.run import Run as Run
     from luthier.training.run import fit as fit
+    from luthier.training.run_plan import RunPlan as RunPlan
+    from luthier.training.run_plan import plan as plan
     from luthier.training.settings import Full as Full
     from luthier.training.settings import Lora as Lora
 
@@ -32,8 +34,10 @@ _HOMES = {
     "Lora": "luthier.training.settings",
     "Model": "luthier.models.model",
     "Run": "luthier.training.run",
+    "RunPlan": "luthier.training.run_plan",
     "fit": "luthier.training.run",
     "load": "luthier.models.load",
+    "plan": "luthier.training.run_plan",
     "read": "luthier.records.reader",
 }
 __all__ = [*_HOMES, "__version__"]

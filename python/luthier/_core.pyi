@@ -19,6 +19,7 @@ __all__: list[str] = [
     "Dataset",
     "Decoder",
     "Error",
+    "ForestCost",
     "GgufFile",
     "InputError",
     "OpTotals",
@@ -30,13 +31,18 @@ __all__: list[str] = [
     "TensorBytes",
     "Trainer",
     "divide_rows",
+    "forest_costs",
     "generate",
     "instruction_set",
     "op_totals",
+    "pass_bytes",
     "set_threads",
     "start_op_timing",
     "stop_op_timing",
     "threads",
+    "trained_count",
+    "trainer_bytes",
+    "weight_bytes",
     "write_safetensors",
 ]
 
@@ -404,6 +410,39 @@ class Decoder:
     @property
     def parameter_count(self) -> int: ...
 
+class ForestCost:
+    """
+    What one forest of an optimiser step takes.
+    """
+
+    @property
+    def backward_flops(self) -> float: ...
+    @property
+    def forward_flops(self) -> float: ...
+    @property
+    def rows(self) -> int:
+        """
+        Tokens that are computed.
+        """
+
+    @property
+    def scratch_bytes(self) -> int:
+        """
+        Of the operations while they run.
+        """
+
+    @property
+    def targets(self) -> int:
+        """
+        Supervised tokens.
+        """
+
+    @property
+    def tokens(self) -> int:
+        """
+        Of the examples, each on its own.
+        """
+
 class StepResult:
     """
     What one optimiser step did.
@@ -471,6 +510,11 @@ class Trainer:
         Copies of the fp32 masters by name.
         """
 
+    def release(self) -> None:
+        """
+        Frees the memory of forward and backward; a later step allocates it anew.
+        """
+
     def restore(self, state: collections.abc.Mapping[str, torch.Tensor]) -> None:
         """
         Goes on from a state.
@@ -481,9 +525,9 @@ class Trainer:
         Copies flat, as copy_gradients fills it, to the gradients.
         """
 
-    def state(self) -> dict[str, torch.Tensor]:
+    def state(self, copy: bool = True) -> dict[str, torch.Tensor]:
         """
-        Masters, moments and the step, by name.
+        Masters, moments and the step, by name. Without copy, the trainer's own memory: the next step changes it.
         """
 
     def step(self, dataset: Dataset, examples: collections.abc.Sequence[int], learning_rate: float) -> StepResult:
@@ -510,6 +554,13 @@ def divide_rows(dataset: Dataset, examples: collections.abc.Sequence[int], parts
     The examples of a step cut into parts that cost about the same; shared prefixes stay together, and parts at the end may be empty.
     """
 
+def forest_costs(
+    decoder: Decoder, dataset: Dataset, examples: collections.abc.Sequence[int], micro_tokens: int, mode: str
+) -> list[ForestCost]:
+    """
+    The forests that a trainer would make of a step over these examples. Computes and changes nothing.
+    """
+
 def generate(
     decoder: Decoder,
     prompts: collections.abc.Sequence[collections.abc.Sequence[int]],
@@ -534,6 +585,11 @@ def op_totals() -> dict[str, OpTotals]:
     The totals so far, by name of the operation.
     """
 
+def pass_bytes(decoder: Decoder, rows: int, backward: bool) -> int:
+    """
+    What a pass over a forest of this many rows allocates, forward alone or with backward.
+    """
+
 def set_threads(threads: int) -> None:
     """
     How many threads the core computes with.
@@ -552,6 +608,21 @@ def stop_op_timing() -> None:
 def threads() -> int:
     """
     How many threads the core computes with.
+    """
+
+def trained_count(decoder: Decoder, mode: str) -> int:
+    """
+    Numbers that a trainer would train.
+    """
+
+def trainer_bytes(decoder: Decoder, mode: str) -> int:
+    """
+    What a trainer would allocate: gradients, moments, masters.
+    """
+
+def weight_bytes(decoder: Decoder) -> int:
+    """
+    What the weights hold, and the adapter with its masters.
     """
 
 def write_safetensors(

@@ -1,23 +1,24 @@
 #include "luthier/model/activations.h"
 
-#include <ATen/ops/empty.h>
-
 #include <algorithm>
+
+#include "luthier/model/buffers.h"
 
 namespace luthier {
 namespace {
 
-LayerActivations allocate(const DecoderConfig& c, const DecoderLayer& layer, int64_t rows, at::ScalarType type) {
-  const auto matrix = [&](int64_t columns) { return at::empty({rows, columns}, type); };
+LayerActivations take(const DecoderConfig& c, const DecoderLayer& layer, int64_t rows, at::ScalarType type,
+                      Buffers& buffers) {
+  const auto matrix = [&](int64_t columns) { return buffers.empty({rows, columns}, type); };
   LayerActivations a;
   a.input = matrix(c.hidden_size);
-  a.attention_rstd = at::empty({rows}, at::kFloat);
+  a.attention_rstd = buffers.empty({rows}, at::kFloat);
   a.attention_tail = matrix(layer.query_key_value.spare);
   a.query_key_value = matrix(layer.query_key_value.out);
   a.attention_out = matrix(c.query_columns() + layer.output.spare);
-  a.log_sum_exp = at::empty({rows, c.heads}, at::kFloat);
+  a.log_sum_exp = buffers.empty({rows, c.heads}, at::kFloat);
   a.middle = matrix(c.hidden_size);
-  a.feed_forward_rstd = at::empty({rows}, at::kFloat);
+  a.feed_forward_rstd = buffers.empty({rows}, at::kFloat);
   a.feed_forward_tail = matrix(layer.gate_up.spare);
   a.gate_up = matrix(2 * c.intermediate_size + layer.gate_up.spare);
   a.down_tail = matrix(layer.down.spare);
@@ -38,34 +39,43 @@ DecoderLayer widest(const Decoder& decoder) {
 
 }  // namespace
 
-Activations::Activations(const Decoder& decoder, int64_t rows, bool keep) : capacity(rows), keep(keep) {
+Activations::Activations(const Decoder& decoder, int64_t rows, bool keep, Buffers buffers)
+    : capacity(rows), keep(keep) {
   const DecoderConfig& c = decoder.config;
   const at::ScalarType type = decoder.type();
   const DecoderLayer wide = widest(decoder);
   if (keep) {
-    for (const DecoderLayer& layer : decoder.layers) layers.push_back(allocate(c, layer, rows, type));
+    for (const DecoderLayer& layer : decoder.layers) layers.push_back(take(c, layer, rows, type, buffers));
   } else {
-    layers.push_back(allocate(c, wide, rows, type));
+    layers.push_back(take(c, wide, rows, type, buffers));
   }
-  normed = at::empty({rows, c.hidden_size + std::max(wide.query_key_value.spare, wide.gate_up.spare)}, type);
-  gated = at::empty({rows, c.intermediate_size + wide.down.spare}, type);
-  final_in = at::empty({rows, c.hidden_size}, type);
-  final_rstd = at::empty({rows}, at::kFloat);
-  hidden = at::empty({rows, c.hidden_size}, type);
+  normed = buffers.empty({rows, c.hidden_size + std::max(wide.query_key_value.spare, wide.gate_up.spare)}, type);
+  gated = buffers.empty({rows, c.intermediate_size + wide.down.spare}, type);
+  final_in = buffers.empty({rows, c.hidden_size}, type);
+  final_rstd = buffers.empty({rows}, at::kFloat);
+  hidden = buffers.empty({rows, c.hidden_size}, type);
+  bytes = buffers.bytes();
 }
 
-Gradients::Gradients(const Decoder& decoder, int64_t rows) : capacity(rows) {
+Gradients::Gradients(const Decoder& decoder, int64_t rows, Buffers buffers) : capacity(rows) {
   const DecoderConfig& c = decoder.config;
   const at::ScalarType type = decoder.type();
   const DecoderLayer wide = widest(decoder);
-  const auto matrix = [&](int64_t columns) { return at::empty({rows, columns}, type); };
+  const auto matrix = [&](int64_t columns) { return buffers.empty({rows, columns}, type); };
   joined_stream = matrix(c.hidden_size + std::max(wide.output.spare, wide.down.spare));
-  stream = joined_stream.narrow(1, 0, c.hidden_size);
+  if (joined_stream.defined()) stream = joined_stream.narrow(1, 0, c.hidden_size);
   normed = matrix(c.hidden_size);
   query_key_value = matrix(wide.query_key_value.out + wide.query_key_value.spare);
   attention_out = matrix(c.query_columns());
   gated = matrix(c.intermediate_size);
   update = matrix(wide.query_key_value.spare);
+  bytes = buffers.bytes();
+}
+
+int64_t pass_bytes(const Decoder& decoder, int64_t rows, bool backward) {
+  const Buffers counted(Buffers::Mode::count);
+  const int64_t forward = Activations(decoder, rows, /*keep=*/backward, counted).bytes;
+  return forward + (backward ? Gradients(decoder, rows, counted).bytes : 0);
 }
 
 }  // namespace luthier

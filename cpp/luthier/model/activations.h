@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "luthier/model/buffers.h"
 #include "luthier/model/decoder.h"
 
 namespace luthier {
@@ -27,9 +28,10 @@ struct LayerActivations {
 
 struct Activations {
   /// keep: every layer has memory of its own, for backward; otherwise all layers share one.
-  Activations(const Decoder& decoder, int64_t rows, bool keep);
+  Activations(const Decoder& decoder, int64_t rows, bool keep, Buffers buffers = Buffers());
 
   int64_t capacity;
+  int64_t bytes;  // of all tensors
   bool keep;
   std::vector<LayerActivations> layers;  // one, or one for each decoder layer
   at::Tensor normed;                     // [T, hidden + spare] scratch: a block's input, after its norm
@@ -43,9 +45,10 @@ struct Activations {
 
 /// Scratch of backward.
 struct Gradients {
-  Gradients(const Decoder& decoder, int64_t rows);
+  Gradients(const Decoder& decoder, int64_t rows, Buffers buffers = Buffers());
 
   int64_t capacity;
+  int64_t bytes;               // of all tensors
   at::Tensor stream;           // [T, hidden]: of the residual stream; the first columns of joined_stream
   at::Tensor joined_stream;    // [T, hidden + most spare columns of output and down]
   at::Tensor normed;           // [T, hidden]
@@ -54,5 +57,9 @@ struct Gradients {
   at::Tensor gated;            // [T, intermediate]
   at::Tensor update;           // [T, spare columns of query_key_value], where its parts are taken apart
 };
+
+/// The bytes that a pass over `rows` rows allocates: its activations, and with `backward` those of every layer and the
+/// scratch of backward. Counted by the constructors above; nothing is allocated.
+int64_t pass_bytes(const Decoder& decoder, int64_t rows, bool backward);
 
 }  // namespace luthier

@@ -80,4 +80,10 @@ void attention_backward(const AttentionPlan& plan, const at::Tensor& q, const at
   backward(plan, q, k, v, out, log_sum_exp, d_out, d_q, d_k, d_v);
 }
 
+int64_t attention_scratch_bytes(const AttentionPlan& plan, at::ScalarType type) {
+  if (instruction_set() != InstructionSet::reference) return cpu::attention_scratch_bytes(plan, type);
+  // The reference holds scores, probabilities, their gradients and two intermediate results at a time.
+  return 6 * plan.shape.heads * plan.queries * plan.keys * int64_t{sizeof(float)};
+}
+
 }  // namespace luthier

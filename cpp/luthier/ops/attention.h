@@ -20,4 +20,7 @@ void attention_backward(const AttentionPlan& plan, const at::Tensor& q, const at
                         const at::Tensor& out, const at::Tensor& log_sum_exp, const at::Tensor& d_out, at::Tensor& d_q,
                         at::Tensor& d_k, at::Tensor& d_v);
 
+/// The bytes that attention_backward allocates while it runs on operands of this type; attention_forward takes less.
+int64_t attention_scratch_bytes(const AttentionPlan& plan, at::ScalarType type);
+
 }  // namespace luthier

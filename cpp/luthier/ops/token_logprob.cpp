@@ -38,7 +38,7 @@ void token_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, con
   });
   if (instruction_set() == InstructionSet::reference) {
     reference::token_logprob_forward(hidden, head, targets, scale, log_probs, log_sum_exp);
-  } else if (cpu::packed_logprob_takes(hidden)) {
+  } else if (cpu::packed_logprob_takes(hidden.scalar_type(), hidden.size(1))) {
     cpu::packed_logprob_forward(hidden, head, targets, scale, log_probs, log_sum_exp);
   } else {
     cpu::tiled_logprob_forward(hidden, head, targets, scale, log_probs, log_sum_exp);
@@ -64,11 +64,22 @@ void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, co
   });
   if (instruction_set() == InstructionSet::reference) {
     reference::token_logprob_backward(hidden, head, targets, scale, log_sum_exp, d_log_probs, d_hidden, d_head);
-  } else if (cpu::packed_logprob_takes(hidden)) {
+  } else if (cpu::packed_logprob_takes(hidden.scalar_type(), hidden.size(1))) {
     cpu::packed_logprob_backward(hidden, head, targets, scale, log_sum_exp, d_log_probs, d_hidden, d_head);
   } else {
     cpu::tiled_logprob_backward(hidden, head, targets, scale, log_sum_exp, d_log_probs, d_hidden, d_head);
   }
+}
+
+int64_t token_logprob_scratch_bytes(int64_t rows, int64_t columns, int64_t vocabulary, at::ScalarType type,
+                                    bool head_trained) {
+  if (instruction_set() == InstructionSet::reference) {
+    // The logits, their gradient and an intermediate result, all in fp32; and the head, where it has to be widened.
+    return (3 * rows * vocabulary + (type == at::kFloat ? 0 : vocabulary * columns)) * int64_t{sizeof(float)};
+  }
+  return cpu::packed_logprob_takes(type, columns)
+             ? cpu::packed_logprob_scratch_bytes(rows, columns, vocabulary, head_trained)
+             : cpu::tiled_logprob_scratch_bytes(rows, columns, vocabulary, type);
 }
 
 void logits_forward(const at::Tensor& hidden, const at::Tensor& head, double scale, at::Tensor& logits) {

@@ -16,6 +16,10 @@ void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, co
                             const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs, at::Tensor& d_hidden,
                             at::Tensor d_head);
 
+/// The bytes that token_logprob_backward allocates while it runs; forward takes less.
+int64_t token_logprob_scratch_bytes(int64_t rows, int64_t columns, int64_t vocabulary, at::ScalarType type,
+                                    bool head_trained);
+
 /// logits[r] = scale * head hidden[r], whole rows in fp32, for decoding and inspection. logits [R, V] fp32.
 void logits_forward(const at::Tensor& hidden, const at::Tensor& head, double scale, at::Tensor& logits);
 

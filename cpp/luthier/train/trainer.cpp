@@ -134,4 +134,9 @@ LossSum Trainer::loss(const Dataset& dataset, const std::vector<int64_t>& exampl
   return sum;
 }
 
+void Trainer::release() {
+  pass_.release();
+  evaluation_pass_.release();
+}
+
 }  // namespace luthier

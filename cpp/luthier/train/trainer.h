@@ -56,6 +56,9 @@ class Trainer {
   /// The mean loss, and its gradient left in the parameters' `gradient`; no update.
   StepResult gradients(Dataset& dataset, const std::vector<int64_t>& examples);
 
+  /// Frees the memory of forward and backward; a later step allocates it anew.
+  void release();
+
   Optimizer& optimizer() { return optimizer_; }
 
  private:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -80,6 +81,9 @@ def command(
     ] = None,
     resume: Annotated[bool | None, _option("--resume", "Continue the run in --out from its last checkpoint.")] = None,
     overwrite: Annotated[bool | None, _option("--overwrite", "Replace the run in --out.")] = None,
+    skip_memory_check: Annotated[
+        bool | None, _option("--skip-memory-check", "Start even if the memory seems not to suffice.")
+    ] = None,
     config: Annotated[
         Path | None, _option("--config", "YAML file with the same keys; flags win over it.", "FILE")
     ] = None,
@@ -94,13 +98,7 @@ def command(
 
     Writes adapter/ (PEFT format), metrics.jsonl, ledger.jsonl, run.json and checkpoints/ into the --out folder.
     """
-    keys = (
-        "train model out valid test adapter rank alpha targets rslora adapter_init epochs steps batch_size "
-        "micro_tokens learning_rate schedule warmup weight_decay clip max_length order text label system skip_bad "
-        "dtype threads seed save_every valid_every resume overwrite"
-    ).split()
-    given = {key: value for key, value in locals().items() if key in keys and value is not None}
-    flags = {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
+    flags = given_flags(locals())
 
     from luthier.cli.interruption import exit_when_interrupted
     from luthier.training.ranks import is_first_process
@@ -114,3 +112,11 @@ def command(
     record = run.record
     result = {"out": str(run.folder), **{key: record.get(key) for key in ("status", "steps", "loss", "best", "rows")}}
     print_result(result, json_output, lambda: print(run))
+
+
+def given_flags(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings among the arguments of a command, those that were given, as the settings take them."""
+    from luthier.training.settings import KEYS
+
+    given = {key: value for key, value in arguments.items() if key in KEYS and value is not None}
+    return {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}

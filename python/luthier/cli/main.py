@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from luthier.cli import demo, evaluate, export, fetch, fit, generate, models, profile, show, version
+from luthier.cli import demo, evaluate, export, fetch, fit, generate, models, plan, profile, show, version
 
 EXIT_FAILED = 1
 EXIT_INPUT = 2
@@ -27,6 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("fit")(fit.command)
+app.command("plan")(plan.command)
 app.command("profile")(profile.command)
 app.command("evaluate")(evaluate.command)
 app.command("generate")(generate.command)
@@ -100,7 +101,7 @@ def _report(error: Exception) -> int:
         _complain(f"{error.filename or 'input or output'}: {error.strerror or error}")
         return EXIT_FAILED
     if isinstance(error, MemoryError):
-        _complain("out of memory; lower --micro-tokens or --max-length")
+        _complain("out of memory; lower --micro-tokens or --max-length (luthier plan says what a fit needs)")
         return EXIT_FAILED
     _complain(
         f"internal error: {type(error).__name__}: {error}; run again with --debug to see where, and please report it"

@@ -69,6 +69,28 @@ def encode_records(records: Sequence[Record], tokenizer: Tokenizer, max_length: 
     return FitRows(name, path, dataset, places, bad, rows_sha256(records))
 
 
+def load_rows(
+    data: DataSettings,
+    tokenizer: Tokenizer,
+    train_records: Sequence[Record] | None = None,
+    valid_records: Sequence[Record] | None = None,
+) -> tuple[FitRows, FitRows | None]:
+    """The rows to train on and, where there are any, those to validate on; read from the settings' files unless given.
+
+    Raises InputError as the functions above do, and when there is nothing to train on.
+    """
+    if train_records is None:
+        if data.train is None:
+            raise InputError(
+                "no training rows: name a file, such as luthier fit train.jsonl --model MODEL --out runs/a"
+            )
+        train_records = read_records(data.train, data)
+    if valid_records is None and data.valid is not None:
+        valid_records = read_records(data.valid, data)
+    train = encode_records(train_records, tokenizer, data.max_length)
+    return train, encode_records(valid_records, tokenizer, data.max_length) if valid_records is not None else None
+
+
 def rows_sha256(records: Sequence[Record]) -> str:
     """SHA-256 over what training sees of the records: roles, contents and weights, in order."""
     digest = hashlib.sha256()

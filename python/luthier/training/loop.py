@@ -14,13 +14,13 @@ from luthier.errors import InputError, LuthierError
 from luthier.training import fit_model, output_folder, run_record
 from luthier.training.checkpoint import Checkpoints, RunState
 from luthier.training.continuation import check_inputs, check_processes
-from luthier.training.fit_data import FitRows, encode_records, read_records
+from luthier.training.fit_data import FitRows, load_rows
 from luthier.training.interrupts import Interrupted, stop_on_signals
 from luthier.training.ledger_file import LedgerLine, ledger_lines, summarise, write_ledger
-from luthier.training.plan import plan_steps
 from luthier.training.progress import Progress
 from luthier.training.ranks import Ranks
 from luthier.training.result import write_result
+from luthier.training.run_plan import check_resources, plan_resources
 from luthier.training.settings import FitSettings, Lora, flatten
 from luthier.training.shared_step import shared_ledger
 from luthier.training.steps import Job, run_steps
@@ -66,16 +66,7 @@ def fit_to_folder(
     # Rows to tokens: the data sets hold what is trained on and count what becomes of every row.
     source = locate(settings.model)
     tokenizer = load_tokenizer(source)
-    if train_records is None:
-        if data.train is None:
-            raise InputError(
-                "no training rows: name a file, such as luthier fit train.jsonl --model MODEL --out runs/a"
-            )
-        train_records = read_records(data.train, data)
-    if valid_records is None and data.valid is not None:
-        valid_records = read_records(data.valid, data)
-    train = encode_records(train_records, tokenizer, data.max_length)
-    valid = encode_records(valid_records, tokenizer, data.max_length) if valid_records is not None else None
+    train, valid = load_rows(data, tokenizer, train_records, valid_records)
     _note_rows(progress, train, data.max_length)
 
     hashes = {
@@ -93,12 +84,14 @@ def fit_to_folder(
     decoder = load_decoder(source, settings.run.dtype)
     lora = settings.adapter if isinstance(settings.adapter, Lora) else None
     adapter = fit_model.attach(decoder, lora, settings.run.seed, source.name) if lora is not None else None
+    checkpoints = Checkpoints(out / CHECKPOINTS)
+    resources = plan_resources(decoder, settings, train, valid, len(checkpoints.steps()))
+    check_resources(decoder, settings, resources)
     trainer = _core.Trainer(decoder, settings.method, settings.run.micro_tokens, optimizer.clip, optimizer.weight_decay)
     sampler = _core.Sampler(len(train.dataset), optimizer.batch_size, settings.run.seed, data.order == "shuffled")
-    plan = plan_steps(sampler.steps_per_epoch, optimizer, settings.run, valid is not None)
+    plan = resources.steps
 
     with output_folder.locked(out) if ranks.first else nullcontext():
-        checkpoints = Checkpoints(out / CHECKPOINTS)
         if ranks.first:
             checkpoints.clean()
         state: RunState | None = None
@@ -130,6 +123,7 @@ def fit_to_folder(
                 return out
             if state.best is not None and state.best.step != state.step:
                 trainer.restore(checkpoints.load_tensors(state.best.step))
+            trainer.release()
             result = write_result(out, decoder, tokenizer, source, adapter)
             write_ledger(out / LEDGER_FILE, ledger)
         except BaseException as error:

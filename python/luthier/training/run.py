@@ -45,18 +45,25 @@ def fit(
     of `luthier fit` with underscores (epochs, steps, batch_size, learning_rate, max_length, dtype, seed, resume, ...).
     Raises InputError for wrong input or settings, KeyboardInterrupt (with a checkpoint saved) when interrupted.
     """
+    values, train_rows, valid_rows = flat_call(rows, valid, adapter, {"model": model, "out": out, **settings})
+    return run_fit(values, train_rows, valid_rows, quiet=quiet)
+
+
+def flat_call(
+    rows: Any, valid: Any, adapter: Lora | Full | str | None, settings: Mapping[str, Any]
+) -> tuple[dict[str, Any], Sequence[Record] | None, Sequence[Record] | None]:
+    """The arguments of a call as flat settings, and the training and validation rows that were given in memory."""
     values: dict[str, Any] = {canonical_key(key, "fit"): value for key, value in settings.items()}
     if isinstance(adapter, Lora | Full):
         values |= adapter_values(adapter)
     elif adapter is not None:
         values["adapter"] = adapter
-    values |= {"model": model, "out": out}
     train_rows, values["train"] = _rows(rows)
     valid_rows, values["valid"] = _rows(valid)
     for key in _PATHS:
         if values.get(key) is not None:
             values[key] = str(values[key])
-    return run_fit(values, train_rows, valid_rows, quiet=quiet)
+    return values, train_rows, valid_rows
 
 
 def run_fit(

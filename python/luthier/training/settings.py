@@ -101,11 +101,12 @@ class RunSettings(BaseModel):
 
 
 class StartSettings(BaseModel):
-    """What to do with a run that is already in the output folder."""
+    """What to do with a run that is already in the output folder, and whether to start where memory seems short."""
 
     model_config = _STRICT
     resume: bool = False
     overwrite: bool = False
+    skip_memory_check: bool = False
 
 
 class FitSettings(BaseModel):
@@ -238,7 +239,7 @@ def compose(values: Mapping[str, Any]) -> FitSettings:
 
 
 def flatten(settings: FitSettings) -> dict[str, Any]:
-    """The settings under their flat keys, as plain JSON values, without `resume` and `overwrite`."""
+    """The settings under their flat keys, as plain JSON values, without those of `StartSettings`."""
     flat: dict[str, Any] = {"model": settings.model, "adapter": settings.method}
     for key, (section, name, _) in _TABLE.items():
         if section == "" or section == "start" or (section == "adapter" and settings.method == "full"):

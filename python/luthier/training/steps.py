@@ -16,10 +16,10 @@ from luthier.training.failures import FailedElsewhere
 from luthier.training.fit_data import FitRows
 from luthier.training.interrupts import Interrupted, StopRequest
 from luthier.training.metrics_log import MetricsLog, StepMetrics
-from luthier.training.plan import StepPlan
 from luthier.training.progress import Progress
 from luthier.training.ranks import Ranks
 from luthier.training.shared_step import shared_ledger, shared_step
+from luthier.training.step_plan import StepPlan
 from luthier.training.validation import validation_loss
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _after_step(
     after = RunState(step, job.sampler.state(), metrics, validated, best, seen)
     if save and log is not None:
         log.sync()
-        job.checkpoints.save(after, _finite(job.trainer.state(), step))
+        job.checkpoints.save(after, _finite(job.trainer.state(copy=False), step))
     if stop:
         raise Interrupted(f"stopped after step {step}; continue with: {job.ranks.command} fit --resume --out {job.out}")
     return after

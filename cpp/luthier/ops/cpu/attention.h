@@ -17,4 +17,7 @@ void attention_backward(const AttentionPlan& plan, const at::Tensor& q, const at
                         const at::Tensor& out, const at::Tensor& log_sum_exp, const at::Tensor& d_out, at::Tensor& d_q,
                         at::Tensor& d_k, at::Tensor& d_v);
 
+/// As luthier::attention_scratch_bytes: the memory of the threads and the partial sums of shared keys.
+int64_t attention_scratch_bytes(const AttentionPlan& plan, at::ScalarType type);
+
 }  // namespace luthier::cpu

@@ -55,6 +55,16 @@ struct BackwardScratch {
   float *d_q, *log_sum_exp, *delta, *scale, *d_k, *d_v;
 };
 
+int64_t unit_count(const AttentionPlan& plan) {
+  const int64_t units = kUnitsPerThread * at::get_num_threads();
+  return (units + plan.shape.key_heads - 1) / plan.shape.key_heads;
+}
+
+/// Whether bf16 operands are multiplied as they are.
+bool multiplies_bfloat16(const AttentionPlan& plan) {
+  return instruction_set() >= InstructionSet::avx512 && plan.shape.head_size % 2 == 0;
+}
+
 template <class Storage, class Operand>
 class Backward {
  public:
@@ -105,11 +115,6 @@ class Backward {
 
  private:
   using Scratch = BackwardScratch<Operand>;
-
-  static int64_t unit_count(const AttentionPlan& plan) {
-    const int64_t units = kUnitsPerThread * at::get_num_threads();
-    return (units + plan.shape.key_heads - 1) / plan.shape.key_heads;
-  }
 
   void unit_backward(const BackwardUnit& unit, int64_t key_head, Scratch& s) {
     int64_t rows = 0;
@@ -252,12 +257,28 @@ class Backward {
   at::Tensor partials_;  // [2, key_heads, partial_rows, size]
 };
 
+template <class Operand>
+int64_t count_scratch(const AttentionPlan& plan) {
+  const int64_t key_heads = plan.shape.key_heads;
+  const Blocks blocks = make_blocks(plan, kMostRows);
+  const BackwardUnits units = make_backward_units(plan, blocks, unit_count(plan));
+  const int64_t partials = 2 * key_heads * units.partial_rows * plan.shape.head_size * int64_t{sizeof(float)};
+  return partials + shared_bytes<BackwardScratch<Operand>>(static_cast<int64_t>(units.units.size()) * key_heads,
+                                                           BackwardShape(plan, blocks, units));
+}
+
 template <class Storage, class Operand, class... Arguments>
 void run_backward(Arguments&&... arguments) {
   Backward<Storage, Operand>(std::forward<Arguments>(arguments)...).run();
 }
 
 }  // namespace
+
+int64_t attention_scratch_bytes(const AttentionPlan& plan, at::ScalarType type) {
+  if (plan.queries == 0) return 0;
+  return type == at::kBFloat16 && multiplies_bfloat16(plan) ? count_scratch<c10::BFloat16>(plan)
+                                                            : count_scratch<float>(plan);
+}
 
 void attention_backward(const AttentionPlan& plan, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                         const at::Tensor& out, const at::Tensor& log_sum_exp, const at::Tensor& d_out, at::Tensor& d_q,
@@ -268,7 +289,7 @@ void attention_backward(const AttentionPlan& plan, const at::Tensor& q, const at
     d_v.zero_();
   } else if (q.scalar_type() == at::kFloat) {
     run_backward<float, float>(plan, q, k, v, out, log_sum_exp, d_out, d_q, d_k, d_v);
-  } else if (instruction_set() >= InstructionSet::avx512 && plan.shape.head_size % 2 == 0) {
+  } else if (multiplies_bfloat16(plan)) {
     run_backward<BFloat16, BFloat16>(plan, q, k, v, out, log_sum_exp, d_out, d_q, d_k, d_v);
   } else {
     run_backward<BFloat16, float>(plan, q, k, v, out, log_sum_exp, d_out, d_q, d_k, d_v);

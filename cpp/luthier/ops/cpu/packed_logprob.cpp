@@ -78,9 +78,8 @@ void forward_block(const PackedRows& packed, const Head& head, const int32_t* ta
 
 }  // namespace
 
-bool packed_logprob_takes(const at::Tensor& hidden) {
-  return hidden.scalar_type() == at::kBFloat16 && hidden.size(1) % 2 == 0 &&
-         instruction_set() >= InstructionSet::avx512;
+bool packed_logprob_takes(at::ScalarType type, int64_t columns) {
+  return type == at::kBFloat16 && columns % 2 == 0 && instruction_set() >= InstructionSet::avx512;
 }
 
 void packed_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,

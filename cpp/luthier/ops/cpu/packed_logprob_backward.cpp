@@ -134,4 +134,13 @@ void packed_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, c
   }
 }
 
+int64_t packed_logprob_scratch_bytes(int64_t rows, int64_t columns, int64_t vocabulary, bool head_trained) {
+  const int64_t padded = divide_up(std::min(kRowBlock, rows), kRowMultiple) * kRowMultiple;
+  const int64_t bf16 = sizeof(BFloat16), fp32 = sizeof(float);
+  const int64_t packed = padded * columns * bf16 * (head_trained ? 2 : 1);
+  const int64_t part = padded * columns * fp32;  // of d_hidden
+  const int64_t tiles = kTokens * kRows * fp32 + kTokens * columns * bf16 + kTokens * (padded + kRows) * bf16;
+  return packed + parts_of(vocabulary) * (part + tiles);
+}
+
 }  // namespace luthier::cpu

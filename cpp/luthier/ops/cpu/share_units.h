@@ -31,22 +31,37 @@ class Arena {
   int64_t used_ = 0;
 };
 
+/// The bytes of one thread's Scratch.
+template <class Scratch, class Shape>
+int64_t scratch_size(const Shape& shape) {
+  Arena counter;
+  [[maybe_unused]] const Scratch measured(counter, shape);
+  return counter.used();
+}
+
+/// The threads that share `count` units.
+inline int64_t sharing_threads(int64_t count) {
+  return std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), count));
+}
+
+/// The bytes that share_units allocates.
+template <class Scratch, class Shape>
+int64_t shared_bytes(int64_t count, const Shape& shape) {
+  return sharing_threads(count) * scratch_size<Scratch>(shape);
+}
+
 /// Calls work(unit, scratch) for every unit of [0, count). Threads draw the next unit when they are free, so `work`
 /// must give the same result whichever thread runs it. Each thread has its own Scratch, made by Scratch(arena, shape);
 /// done() runs at the end of each thread.
 template <class Scratch, class Shape, class Work, class Done>
 void share_units(int64_t count, const Shape& shape, const Work& work, const Done& done) {
-  Arena counter;
-  {
-    [[maybe_unused]] const Scratch measured(counter, shape);
-  }
-  const int64_t threads = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), count));
-  const at::Tensor memory = at::empty({threads * counter.used()}, at::kByte);
+  const int64_t threads = sharing_threads(count), size = scratch_size<Scratch>(shape);
+  const at::Tensor memory = at::empty({threads * size}, at::kByte);
   auto* bytes = reinterpret_cast<std::byte*>(memory.data_ptr<uint8_t>());
   std::atomic<int64_t> next{0};
   at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
     for (int64_t thread = begin; thread < end; ++thread) {
-      Arena arena(bytes + thread * counter.used());
+      Arena arena(bytes + thread * size);
       Scratch scratch(arena, shape);
       for (int64_t unit = next++; unit < count; unit = next++) work(unit, scratch);
     }

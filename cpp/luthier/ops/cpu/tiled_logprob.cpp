@@ -110,6 +110,12 @@ void tiled_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, co
   d_hidden.copy_(d_wide);
 }
 
+int64_t tiled_logprob_scratch_bytes(int64_t rows, int64_t columns, int64_t vocabulary, at::ScalarType type) {
+  const int64_t block = std::min(kRowBlock, rows), tile = std::min(kVocabularyTile, vocabulary);
+  const int64_t widened = type == at::kFloat ? 0 : (block + tile) * columns;
+  return (block * tile + widened + rows * columns) * int64_t{sizeof(float)};
+}
+
 void logits_forward(const at::Tensor& hidden, const at::Tensor& head, double scale, at::Tensor& logits) {
   if (few_rows_takes(hidden.narrow(0, 0, std::min(kFewRows, hidden.size(0))))) {
     for (int64_t row = 0; row < hidden.size(0); row += kFewRows) {

@@ -1,4 +1,4 @@
-"""How many steps a run has and what happens after each of them."""
+"""How many steps a run has, and what is due after each of them."""
 
 from __future__ import annotations
 
@@ -41,6 +41,10 @@ class StepPlan:
             return step % self.valid_every == 0
         by_steps = self.optimizer.steps is not None and step % self.save_every == 0
         return by_steps or step % self.steps_per_epoch == 0
+
+    def validations(self) -> int:
+        """How often the validation loss is measured in the whole run."""
+        return sum(self.validates_after(step) for step in range(1, self.total_steps + 1))
 
     def saves_after(self, step: int) -> bool:
         """Whether a checkpoint is due: every `save_every` steps and after the last."""

@@ -1,0 +1,165 @@
+#include "luthier/train/step_cost.h"
+
+#include <algorithm>
+
+#include "luthier/model/forest_input.h"
+#include "luthier/ops/attention.h"
+#include "luthier/ops/instruction_set.h"
+#include "luthier/ops/token_logprob.h"
+#include "luthier/train/micro_batches.h"
+#include "luthier/train/target_states.h"
+
+namespace luthier {
+namespace {
+
+constexpr int64_t kFloat = sizeof(float);
+
+int64_t bytes_of(const at::Tensor& tensor) { return tensor.defined() ? static_cast<int64_t>(tensor.nbytes()) : 0; }
+
+int64_t update_count(const LinearLayer& layer) {
+  int64_t count = 0;
+  for (const LinearPart& part : layer.parts) count += part.rank() * (layer.in + part.end - part.begin);
+  return count;
+}
+
+std::vector<const LinearLayer*> linears_of(const DecoderLayer& layer) {
+  return {&layer.query_key_value, &layer.output, &layer.gate_up, &layer.down};
+}
+
+/// Work of one row in the products of a layer.
+struct RowWork {
+  double forward = 0, backward = 0;
+};
+
+RowWork row_work(const LinearLayer& layer, bool full) {
+  const double base = 2.0 * static_cast<double>(layer.in * layer.out);
+  const double update = 2.0 * static_cast<double>(update_count(layer));
+  return {base + update, full ? 2 * base : base + 2 * update};
+}
+
+/// Keys that the queries of a forest see, over all queries.
+double attention_pairs(const Batch& batch) {
+  double pairs = 0;
+  for (const Segment& segment : batch.segments) {
+    const double rows = segment.end - segment.begin;
+    pairs += rows * segment.position + rows * (rows + 1) / 2;
+  }
+  return pairs;
+}
+
+void count_work(const Decoder& decoder, double asked, double pairs, bool full, ForestCost& cost) {
+  const DecoderConfig& c = decoder.config;
+  const auto rows = static_cast<double>(cost.rows);
+  const auto trained = [&](const DecoderLayer& layer) {
+    const std::vector<const LinearLayer*> linears = linears_of(layer);
+    return full || std::any_of(linears.begin(), linears.end(), [](const auto* linear) { return linear->spare > 0; });
+  };
+  bool reached = false;  // by backward, from the lowest trained layer on
+  for (size_t i = 0; i < decoder.layers.size(); ++i) {
+    const DecoderLayer& layer = decoder.layers[i];
+    reached = reached || trained(layer);
+    const bool last = i + 1 == decoder.layers.size();
+    for (const LinearLayer* linear : linears_of(layer)) {
+      // Behind the keys and values the last layer computes only what is asked for.
+      const double keys =
+          linear == &layer.query_key_value ? 2.0 * c.key_columns() / static_cast<double>(linear->out) : 0;
+      const double count = last ? keys * rows + (1 - keys) * asked : rows;
+      const RowWork work = row_work(*linear, full);
+      cost.forward_flops += count * work.forward;
+      if (reached) cost.backward_flops += count * work.backward;
+    }
+    // Two products of each query with each key forward, and five backward.
+    const double product = 2.0 * (last ? asked / rows : 1) * pairs * static_cast<double>(c.query_columns());
+    cost.forward_flops += 2 * product;
+    if (reached) cost.backward_flops += 5 * product;
+  }
+  const double head = 2.0 * static_cast<double>(cost.targets) * static_cast<double>(c.vocabulary_size * c.hidden_size);
+  cost.forward_flops += head;
+  cost.backward_flops += (full ? 3 : 2) * head;
+}
+
+/// What products hold for a while where there are no bf16 instructions and operands are widened to fp32.
+int64_t widened_bytes(const Decoder& decoder, int64_t rows) {
+  if (decoder.type() == at::kFloat || instruction_set() >= InstructionSet::avx512) return 0;
+  int64_t most = 0;
+  for (const LinearLayer* layer : linears_of(decoder.layers.front())) {
+    most = std::max(most, rows * (layer->in + layer->spare + 2 * layer->out) + 2 * layer->in * layer->out);
+  }
+  return most * kFloat;
+}
+
+int64_t scratch_bytes(const Decoder& decoder, const Batch& batch, const TargetStates& states, bool full) {
+  const DecoderConfig& c = decoder.config;
+  const int64_t asked = static_cast<int64_t>(states.rows.size()), targets = batch.target_count();
+  const int64_t size = c10::elementSize(decoder.type());
+  const ForestInput input = make_forest_input(batch, {}, c);
+  const int64_t attention = attention_scratch_bytes(input.plan, decoder.type());
+  const int64_t head = token_logprob_scratch_bytes(targets, c.hidden_size, c.vocabulary_size, decoder.type(), full);
+  // At the targets: their states and the gradient of these; where rows have several targets, the sums in fp32.
+  const int64_t gathered = states.identity ? 1 : 2;
+  const int64_t own = targets * c.hidden_size * (gathered * size + (states.identity ? 0 : kFloat)) +
+                      asked * c.hidden_size * (size + (states.identity ? 0 : kFloat));
+  return std::max({attention, head, widened_bytes(decoder, batch.rows())}) + own;
+}
+
+}  // namespace
+
+std::vector<ForestCost> forest_costs(Decoder& decoder, const Dataset& dataset, const std::vector<int64_t>& examples,
+                                     int64_t micro_tokens, bool full) {
+  std::vector<ForestCost> costs;
+  for (const MicroBatch& micro : make_micro_batches(dataset, examples, micro_tokens)) {
+    const TargetStates states(micro.batch);
+    ForestCost cost;
+    for (int64_t index : micro.examples) cost.tokens += static_cast<int64_t>(dataset.example(index).tokens.size());
+    cost.rows = micro.batch.rows();
+    cost.targets = micro.batch.target_count();
+    cost.scratch_bytes = scratch_bytes(decoder, micro.batch, states, full);
+    count_work(decoder, static_cast<double>(states.rows.size()), attention_pairs(micro.batch), full, cost);
+    costs.push_back(cost);
+  }
+  return costs;
+}
+
+int64_t trained_count(Decoder& decoder, bool full) {
+  int64_t count = 0;
+  if (full) {
+    for (const NamedWeight& weight : named_weights(decoder)) count += weight.value.numel();
+  } else {
+    for (const PlacedLinear& placed : linear_layers(decoder)) count += update_count(*placed.layer);
+  }
+  return count;
+}
+
+int64_t trainer_bytes(Decoder& decoder, bool full) {
+  const int64_t moments = 2 * trained_count(decoder, full) * kFloat;
+  int64_t gradients = 0, masters = 0;
+  if (full) {
+    for (const NamedWeight& weight : named_weights(decoder)) {
+      gradients += weight.value.numel() * kFloat;
+      const bool shared = weight.value.scalar_type() == at::kFloat && weight.value.is_contiguous();
+      masters += shared ? 0 : weight.value.numel() * kFloat;
+    }
+  } else {
+    for (const PlacedLinear& placed : linear_layers(decoder)) {
+      gradients += placed.layer->spare * (placed.layer->in + placed.layer->out) * kFloat;
+    }
+  }
+  return moments + gradients + masters;
+}
+
+int64_t weight_bytes(Decoder& decoder) {
+  int64_t bytes = bytes_of(decoder.embedding.value) + bytes_of(decoder.final_norm.value);
+  if (!decoder.config.tied_head) bytes += bytes_of(decoder.head.value);
+  for (const DecoderLayer& layer : decoder.layers) {
+    bytes += bytes_of(layer.attention_norm.value) + bytes_of(layer.feed_forward_norm.value);
+    for (const LinearLayer* linear : linears_of(layer)) {
+      // The weight and the update's two matrices are views of one memory.
+      bytes += linear->stacked.size(0) * linear->stacked.stride(0) * c10::elementSize(linear->stacked.scalar_type());
+      bytes += bytes_of(linear->bias);
+      bytes += update_count(*linear) * kFloat;
+    }
+  }
+  return bytes;
+}
+
+}  // namespace luthier

@@ -1,0 +1,55 @@
+#include "luthier/model/activations.h"
+
+#include <gtest/gtest.h>
+
+#include "tiny_decoder.h"
+
+namespace luthier {
+namespace {
+
+using testing::tiny_decoder;
+
+int64_t storage(std::initializer_list<at::Tensor> tensors) {
+  int64_t bytes = 0;
+  for (const at::Tensor& tensor : tensors) bytes += static_cast<int64_t>(tensor.storage().nbytes());
+  return bytes;
+}
+
+int64_t storage(const Activations& a) {
+  int64_t bytes = storage({a.normed, a.gated, a.final_in, a.final_rstd, a.hidden});
+  for (const LayerActivations& l : a.layers) {
+    bytes += storage({l.input, l.attention_rstd, l.attention_tail, l.query_key_value, l.attention_out, l.log_sum_exp,
+                      l.middle, l.feed_forward_rstd, l.feed_forward_tail, l.gate_up, l.down_tail});
+  }
+  return bytes;
+}
+
+int64_t storage(const Gradients& g) {
+  return storage({g.stream, g.normed, g.query_key_value, g.attention_out, g.gated, g.update});
+}
+
+TEST(Activations, TheCountedBytesAreThoseThatAreAllocated) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    for (const bool adapter : {false, true}) {
+      Decoder decoder = tiny_decoder(true, false, type);
+      if (adapter) {
+        resize_update(decoder.layers[0].query_key_value, {3, 0, 0});
+        resize_update(decoder.layers[1].down, {5});
+      }
+      for (const int64_t rows : {1, 37}) {
+        const int64_t training = storage(Activations(decoder, rows, true)) + storage(Gradients(decoder, rows));
+        EXPECT_EQ(pass_bytes(decoder, rows, /*backward=*/true), training);
+        EXPECT_EQ(pass_bytes(decoder, rows, /*backward=*/false), storage(Activations(decoder, rows, false)));
+      }
+    }
+  }
+}
+
+TEST(Activations, CountingAllocatesNothing) {
+  const Decoder decoder = tiny_decoder();
+  // As many rows as no machine has memory for.
+  EXPECT_GT(pass_bytes(decoder, int64_t{1} << 45, /*backward=*/true), int64_t{1} << 50);
+}
+
+}  // namespace
+}  // namespace luthier
