@@ -68,10 +68,10 @@ def record(machine: Machine, settings: dict[str, Any], comparisons: Sequence[Com
     return json.dumps(value, indent=1) + "\n"
 
 
-def write(folder: Path, machine: Machine, text: str, values: str) -> list[Path]:
-    """Writes <cpu>.md and <cpu>.json; returns their paths."""
+def write(folder: Path, name: str, text: str, values: str) -> list[Path]:
+    """Writes <name>.md and <name>.json; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{machine.slug}.md", folder / f"{machine.slug}.json"]
+    paths = [folder / f"{name}.md", folder / f"{name}.json"]
     for path, content in zip(paths, (text, values)):
         path.write_text(content, encoding="utf-8")
     return paths

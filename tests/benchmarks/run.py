@@ -2,7 +2,8 @@
 
 python tests/benchmarks/run.py [--rounds 3] [--steps 2] [--only abcdef] [--data DIR] [--quick]
 
-Writes results/<cpu>.md and .json beside this file; --quick only shows that everything runs.
+Writes results/<cpu>.md and .json beside this file, with --only results/<cpu>.<only>.md and .json; --quick only shows that
+everything runs.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from workloads import MAX_LENGTH, WORKLOADS, Workload
 
 HERE = Path(__file__).resolve().parent
 MODEL = "smollm2-135m-instruct"
+EVERYTHING = "abcdef"
 SETTINGS = {"rank": 16, "alpha": 32, "max_length": MAX_LENGTH}
 
 
@@ -125,7 +127,11 @@ def main() -> None:
         print("nothing is written: --quick only shows that everything runs")
         _check_losses(comparisons)
         return
-    for path in report.write(options.out, machine, text, report.record(machine, settings, comparisons, kept)):
+    name = machine.slug + (
+        "" if options.only == EVERYTHING else f".{options.only}"
+    )  # a part does not replace the whole
+    values = report.record(machine, settings, comparisons, kept)
+    for path in report.write(options.out, name, text, values):
         print(f"written: {path}")
     _check_losses(comparisons)
 
@@ -135,7 +141,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=_positive, default=3, help="rounds of every workload (3)")
     parser.add_argument("--steps", type=_positive, default=2, help=f"counted steps of a process, after {WARM_UP} (2)")
-    parser.add_argument("--only", default="abcdef", help="the workloads to measure (abcdef)")
+    parser.add_argument("--only", default=EVERYTHING, help="the workloads to measure (abcdef)")
     parser.add_argument("--quick", action="store_true", help="one round, one step, a quarter of the rows; not written")
     parser.add_argument("--data", type=Path, default=shared if shared.is_dir() else None, help="folder with the rows")
     parser.add_argument("--model", default=MODEL, help=f"the model both sides train ({MODEL})")
