@@ -2,8 +2,8 @@
 
 python tests/benchmarks/run.py [--rounds 3] [--steps 2] [--only abcdef] [--data DIR] [--quick]
 
-Writes results/<cpu>.md and .json beside this file, with --only results/<cpu>.<only>.md and .json; --quick only shows that
-everything runs.
+Writes results/<cpu>.md and .json beside this file, with --only results/<cpu>.<only>.md and .json. --quick only shows
+that everything runs.
 """
 
 from __future__ import annotations
