@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ALLOWANCE_BYTES = 160_000_000
 """What a fit takes beyond what is counted: kernels and buffers that the libraries of matrix products keep, modules that
-Python imports on the way, and what the allocator loses. Five fits of SmolLM2-135M took 68 (full fine-tuning) to 206 MB."""
+Python imports on the way, and what the allocator loses. Five fits took 68 to 206 MB; see docs/design/performance.md."""
 _LEAST_ROWS = 64
 
 
