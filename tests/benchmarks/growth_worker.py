@@ -127,7 +127,7 @@ def rows(job: dict[str, Any]) -> dict[str, Any]:
     clock.append(time.perf_counter())
     sampler = _core.Sampler(len(dataset), 16, 0, True)
     for _ in range(sampler.steps_per_epoch):
-        _core.batch_rows(dataset, sampler.next())
+        _core.forest_costs(model.decoder, dataset, sampler.next(), 4096, "lora")
     clock.append(time.perf_counter())
     return dict(zip(("read", "encode", "pack"), (end - begin for begin, end in pairwise(clock))))
 
