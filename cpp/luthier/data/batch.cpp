@@ -46,15 +46,10 @@ std::vector<int32_t> rows_of(const Batch& batch, int32_t leaf, size_t length) {
   return rows;
 }
 
-// Of each example the tokens before its last target: the target itself is predicted, not read.
 std::vector<std::span<const int32_t>> read_tokens(std::span<const Example* const> examples) {
   std::vector<std::span<const int32_t>> sequences;
   for (const Example* example : examples) {
-    size_t last = 0;
-    for (size_t i = 1; i < example->tokens.size(); ++i) {
-      if (example->weights[i] > 0) last = i;
-    }
-    sequences.emplace_back(example->tokens.data(), last);
+    sequences.emplace_back(example->tokens.data(), static_cast<size_t>(example->tokens_read()));
   }
   return sequences;
 }

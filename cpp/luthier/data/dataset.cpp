@@ -1,5 +1,6 @@
 #include "luthier/data/dataset.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "luthier/base/error.h"
@@ -63,6 +64,11 @@ std::string Dataset::add(Example example) {
 const Example& Dataset::example(int64_t index) const {
   LUTHIER_CHECK(index >= 0 && index < size(), "[Dataset] there is no example ", index, " among ", size());
   return examples_[index];
+}
+
+void Dataset::sort_by_tokens(std::vector<int64_t>& indices) const {
+  std::stable_sort(indices.begin(), indices.end(),
+                   [&](int64_t a, int64_t b) { return example(a).tokens < example(b).tokens; });
 }
 
 void Dataset::count(const Batch& batch, const std::vector<int64_t>& indices) {

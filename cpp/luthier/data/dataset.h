@@ -36,6 +36,9 @@ class Dataset {
   const Example& example(int64_t index) const;
   const std::vector<LedgerEntry>& ledger() const { return ledger_; }
 
+  /// Orders examples by their tokens, so that those with a common prefix stand together; equal ones keep their order.
+  void sort_by_tokens(std::vector<int64_t>& indices) const;
+
   /// Writes down what a loss was computed on. `indices` are the examples that the batch was made from.
   void count(const Batch& batch, const std::vector<int64_t>& indices);
 

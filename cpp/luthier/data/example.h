@@ -16,6 +16,8 @@ struct Example {
 
   /// The sum of the weights that a loss can use: all but the first.
   double weight() const;
+  /// How many tokens a model reads for it: those before the last supervised one, which is predicted and not read.
+  int64_t tokens_read() const;
   /// How many tokens are supervised: those with a weight above zero, but the first.
   int64_t supervised() const;
 };

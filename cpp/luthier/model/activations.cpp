@@ -63,7 +63,6 @@ Gradients::Gradients(const Decoder& decoder, int64_t rows, Buffers buffers) : ca
   const DecoderLayer wide = widest(decoder);
   const auto matrix = [&](int64_t columns) { return buffers.empty({rows, columns}, type); };
   joined_stream = matrix(c.hidden_size + std::max(wide.output.spare, wide.down.spare));
-  if (joined_stream.defined()) stream = joined_stream.narrow(1, 0, c.hidden_size);
   normed = matrix(c.hidden_size);
   query_key_value = matrix(wide.query_key_value.out + wide.query_key_value.spare);
   attention_out = matrix(c.query_columns());

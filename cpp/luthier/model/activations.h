@@ -49,13 +49,15 @@ struct Gradients {
 
   int64_t capacity;
   int64_t bytes;               // of all tensors
-  at::Tensor stream;           // [T, hidden]: of the residual stream; the first columns of joined_stream
-  at::Tensor joined_stream;    // [T, hidden + most spare columns of output and down]
+  at::Tensor joined_stream;    // [T, hidden + most spare columns of output and down]: of the residual stream
   at::Tensor normed;           // [T, hidden]
   at::Tensor query_key_value;  // [T, columns + spare]
   at::Tensor attention_out;    // [T, query columns]
   at::Tensor gated;            // [T, intermediate]
   at::Tensor update;           // [T, spare columns of query_key_value], where its parts are taken apart
+
+  /// [rows, hidden]: the first columns of joined_stream.
+  at::Tensor stream(int64_t rows) const { return joined_stream.narrow(0, 0, rows).narrow(1, 0, normed.size(1)); }
 };
 
 /// The bytes that a pass over `rows` rows allocates: its activations, and with `backward` those of every layer and the

@@ -28,7 +28,7 @@ void feed_forward_backward(LayerStep& step, Gradients& gradients) {
   const DecoderConfig& c = step.config;
   DecoderLayer& w = step.weights;
   const int64_t rows = step.saved.middle.size(0);
-  at::Tensor stream = gradients.stream.narrow(0, 0, rows);
+  at::Tensor stream = gradients.stream(rows);
   at::Tensor d_gated = gradients.gated.narrow(0, 0, rows);
   at::Tensor normed = gradients.normed.narrow(0, 0, rows);
 
@@ -118,7 +118,7 @@ void layer_backward(LayerStep& step, Gradients& gradients, const BackwardReach& 
   projection_backward(step, gradients, reach.input);
   if (!reach.input) return;
   const int64_t all = step.saved.input.size(0);
-  at::Tensor stream = gradients.stream.narrow(0, 0, all);
+  at::Tensor stream = gradients.stream(all);
   if (step.select) {
     // From here on every row has a gradient; behind this layer only the selected ones had.
     const at::Tensor selected_stream = stream.narrow(0, 0, step.input.selected.size(0)).clone();

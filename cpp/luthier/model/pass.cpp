@@ -68,7 +68,7 @@ void DecoderPass::backward(const ForestInput& input, const at::Tensor& d_hidden)
     gradients_.reset();
     gradients_ = std::make_unique<Gradients>(decoder_, a.capacity);
   }
-  at::Tensor stream = gradients_->stream.narrow(0, 0, asked);
+  at::Tensor stream = gradients_->stream(asked);
   stream.zero_();
   rms_norm_backward(d_hidden, a.final_in.narrow(0, 0, asked), decoder_.final_norm.value,
                     a.final_rstd.narrow(0, 0, asked), stream, decoder_.final_norm.gradient);
@@ -87,7 +87,7 @@ void DecoderPass::backward(const ForestInput& input, const at::Tensor& d_hidden)
     layer_backward(step, *gradients_, reach);
   }
   if (embedding) {
-    embedding_backward(input.tokens, gradients_->stream.narrow(0, 0, rows), 1.0, decoder_.embedding.gradient);
+    embedding_backward(input.tokens, gradients_->stream(rows), 1.0, decoder_.embedding.gradient);
   }
 }
 

@@ -13,20 +13,12 @@ struct Cost {
   int64_t alone = 0, behind = 0;
 };
 
-// The tokens that must be computed: those before the last target.
-int64_t computed_tokens(const Example& example) {
-  for (size_t i = example.tokens.size(); i-- > 1;) {
-    if (example.weights[i] > 0) return static_cast<int64_t>(i);
-  }
-  return 0;
-}
-
 std::vector<Cost> costs_of(const Dataset& dataset, const std::vector<int64_t>& examples) {
   std::vector<Cost> costs;
   for (size_t i = 0; i < examples.size(); ++i) {
     const Example& example = dataset.example(examples[i]);
     Cost cost;
-    cost.alone = cost.behind = computed_tokens(example);
+    cost.alone = cost.behind = example.tokens_read();
     if (i > 0) {
       const std::vector<int32_t>& before = dataset.example(examples[i - 1]).tokens;
       const int64_t most = std::min(cost.alone, costs.back().alone);
@@ -55,8 +47,7 @@ std::vector<size_t> part_ends(const std::vector<Cost>& costs, int64_t limit) {
 
 std::vector<std::vector<int64_t>> divide_rows(const Dataset& dataset, std::vector<int64_t> examples, int64_t parts) {
   LUTHIER_CHECK(parts >= 1, "[divide_rows] ", parts, " parts");
-  std::stable_sort(examples.begin(), examples.end(),
-                   [&](int64_t a, int64_t b) { return dataset.example(a).tokens < dataset.example(b).tokens; });
+  dataset.sort_by_tokens(examples);
   const std::vector<Cost> costs = costs_of(dataset, examples);
   // The smallest limit under which the parts suffice.
   int64_t low = 0, high = 0;

@@ -39,8 +39,7 @@ void split(const Dataset& dataset, Indices indices, int64_t rows, int64_t micro_
 
 std::vector<MicroBatch> make_micro_batches(const Dataset& dataset, std::vector<int64_t> examples,
                                            int64_t micro_tokens) {
-  std::stable_sort(examples.begin(), examples.end(),
-                   [&](int64_t a, int64_t b) { return dataset.example(a).tokens < dataset.example(b).tokens; });
+  dataset.sort_by_tokens(examples);
   std::vector<MicroBatch> out;
   split(dataset, examples, batch_rows(examples_of(dataset, examples)), micro_tokens, out);
   return out;

@@ -37,16 +37,6 @@ RowWork row_work(const LinearLayer& layer, bool full) {
   return {base + update, full ? 2 * base : base + 2 * update};
 }
 
-/// Keys that the queries of a forest see, over all queries.
-double attention_pairs(const Batch& batch) {
-  double pairs = 0;
-  for (const Segment& segment : batch.segments) {
-    const double rows = segment.end - segment.begin;
-    pairs += rows * segment.position + rows * (rows + 1) / 2;
-  }
-  return pairs;
-}
-
 void count_work(const Decoder& decoder, double asked, double pairs, bool full, ForestCost& cost) {
   const DecoderConfig& c = decoder.config;
   const auto rows = static_cast<double>(cost.rows);
@@ -88,12 +78,12 @@ int64_t widened_bytes(const Decoder& decoder, int64_t rows) {
   return most * kFloat;
 }
 
-int64_t scratch_bytes(const Decoder& decoder, const Batch& batch, const TargetStates& states, bool full) {
+int64_t scratch_bytes(const Decoder& decoder, const Batch& batch, const AttentionPlan& plan, const TargetStates& states,
+                      bool full) {
   const DecoderConfig& c = decoder.config;
   const int64_t asked = static_cast<int64_t>(states.rows.size()), targets = batch.target_count();
   const int64_t size = c10::elementSize(decoder.type());
-  const ForestInput input = make_forest_input(batch, {}, c);
-  const int64_t attention = attention_scratch_bytes(input.plan, decoder.type());
+  const int64_t attention = attention_scratch_bytes(plan, decoder.type());
   const int64_t head = token_logprob_scratch_bytes(targets, c.hidden_size, c.vocabulary_size, decoder.type(), full);
   // At the targets: their states and the gradient of these; where rows have several targets, the sums in fp32.
   const int64_t gathered = states.identity ? 1 : 2;
@@ -113,8 +103,10 @@ std::vector<ForestCost> forest_costs(Decoder& decoder, const Dataset& dataset, c
     for (int64_t index : micro.examples) cost.tokens += static_cast<int64_t>(dataset.example(index).tokens.size());
     cost.rows = micro.batch.rows();
     cost.targets = micro.batch.target_count();
-    cost.scratch_bytes = scratch_bytes(decoder, micro.batch, states, full);
-    count_work(decoder, static_cast<double>(states.rows.size()), attention_pairs(micro.batch), full, cost);
+    const AttentionPlan plan = make_forest_input(micro.batch, {}, decoder.config).plan;
+    cost.scratch_bytes = scratch_bytes(decoder, micro.batch, plan, states, full);
+    count_work(decoder, static_cast<double>(states.rows.size()), static_cast<double>(attention_pairs(plan)), full,
+               cost);
     costs.push_back(cost);
   }
   return costs;

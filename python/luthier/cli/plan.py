@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import Any, get_type_hints
+from typing import Any
 
 from luthier.cli import fit
+from luthier.cli.fit_options import declare_options, fit_options
 from luthier.cli.options import print_result
 
 _NO_PART = ("test", "resume", "overwrite", "skip_memory_check")
@@ -32,13 +32,4 @@ def command(**options: Any) -> None:
     print_result(found.to_json(), options["json_output"], show)
 
 
-def _like_fit() -> inspect.Signature:
-    """The options of fit, for the parser of the command line, which reads them off a function."""
-    hints = get_type_hints(fit.command, include_extras=True)
-    parameters = inspect.signature(fit.command).parameters.values()
-    kept = [each.replace(annotation=hints[each.name]) for each in parameters if each.name not in _NO_PART]
-    return inspect.Signature(kept, return_annotation=None)
-
-
-setattr(command, "__signature__", _like_fit())  # noqa: B010 - mypy knows no such attribute of a function
-command.__annotations__ = {name: each.annotation for name, each in _like_fit().parameters.items()}
+declare_options(command, fit_options(without=_NO_PART))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from luthier.cli import fit, options
+from luthier.cli.fit_options import declare_options, fit_options
 
 _STEPS = Annotated[
     int, typer.Option("--steps", min=1, help="Measured steps [default: 3]", metavar="N", show_default=False)
@@ -19,9 +20,7 @@ _WARM_UP = Annotated[
     ),
 ]
 # What of `luthier fit` changes no step.
-_USELESS = (
-    "out valid test epochs schedule warmup save_every valid_every resume overwrite steps config assignments json_output"
-).split()
+_USELESS = ("out valid test epochs schedule warmup save_every valid_every resume overwrite steps").split()
 
 
 def command(**given: Any) -> None:
@@ -36,30 +35,24 @@ def command(**given: Any) -> None:
     from luthier.training.profile import profile_fit
     from luthier.training.settings_sources import merge_settings
 
-    steps, warm_up, as_json = given.pop("steps"), given.pop("warm_up"), given.pop("json_output")
-    config, assignments = given.pop("config"), given.pop("assignments") or ()
-    flags = {key: value if isinstance(value, bool) else str(value) for key, value in given.items() if value is not None}
-    profile = profile_fit(merge_settings(flags, assignments, config), steps=steps, warm_up=warm_up)
+    steps, warm_up = given.pop("steps"), given.pop("warm_up")  # of the measurement, not fit's
+    flags = merge_settings(fit.given_flags(given), given["assignments"] or (), given["config"])
+    profile = profile_fit(flags, steps=steps, warm_up=warm_up)
 
     def show() -> None:
         from rich.console import Console
 
         Console().print(profile)
 
-    options.print_result(profile.to_json(), as_json, show)
+    options.print_result(profile.to_json(), given["json_output"], show)
 
 
-def _signature() -> inspect.Signature:
-    """The options of fit that change a step, and those of the measurement."""
-    of_fit = inspect.signature(fit.command, eval_str=True).parameters
+def _own_options() -> list[inspect.Parameter]:
     keyword = inspect.Parameter.KEYWORD_ONLY
-    kept = [parameter for name, parameter in of_fit.items() if name not in _USELESS]
-    own = [
+    return [
         inspect.Parameter("steps", keyword, default=3, annotation=_STEPS),
         inspect.Parameter("warm_up", keyword, default=2, annotation=_WARM_UP),
     ]
-    last = [of_fit[name] for name in ("config", "assignments", "json_output")]
-    return inspect.Signature([item.replace(kind=keyword) for item in (*kept, *own, *last)])
 
 
-command.__signature__ = _signature()  # type: ignore[attr-defined]
+declare_options(command, [*fit_options(without=_USELESS), *_own_options()])

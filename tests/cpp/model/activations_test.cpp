@@ -25,7 +25,7 @@ int64_t storage(const Activations& a) {
 }
 
 int64_t storage(const Gradients& g) {
-  return storage({g.stream, g.normed, g.query_key_value, g.attention_out, g.gated, g.update});
+  return storage({g.joined_stream, g.normed, g.query_key_value, g.attention_out, g.gated, g.update});
 }
 
 TEST(Activations, TheCountedBytesAreThoseThatAreAllocated) {

@@ -3,13 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "../model/tiny_decoder.h"
+#include "all_examples.h"
 #include "luthier/base/error.h"
 
 namespace luthier {
 namespace {
+
+using testing::all;
 
 using Parts = std::vector<std::vector<int64_t>>;
 
@@ -29,12 +31,6 @@ Dataset mixed(int64_t rows) {
     add_row(data, tokens);
   }
   return data;
-}
-
-std::vector<int64_t> all(const Dataset& data) {
-  std::vector<int64_t> indices(data.size());
-  std::iota(indices.begin(), indices.end(), 0);
-  return indices;
 }
 
 int64_t computed(const Dataset& data, const std::vector<int64_t>& examples) {

@@ -3,13 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "../model/tiny_decoder.h"
+#include "all_examples.h"
 #include "luthier/train/target_states.h"
 
 namespace luthier {
 namespace {
+
+using testing::all;
 
 Dataset dataset_of(int64_t rows, bool shared, int64_t length = 3) {
   Dataset data(1000);
@@ -22,12 +24,6 @@ Dataset dataset_of(int64_t rows, bool shared, int64_t length = 3) {
     data.add({row, tokens, weights, std::vector<uint8_t>(tokens.size(), 0)});
   }
   return data;
-}
-
-std::vector<int64_t> all(const Dataset& data) {
-  std::vector<int64_t> indices(data.size());
-  std::iota(indices.begin(), indices.end(), 0);
-  return indices;
 }
 
 TEST(MicroBatches, EveryExampleIsInExactlyOneThatIsSmallEnough) {

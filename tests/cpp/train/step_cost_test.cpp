@@ -2,16 +2,17 @@
 
 #include <gtest/gtest.h>
 
-#include <numeric>
 #include <set>
 
 #include "../model/tiny_decoder.h"
+#include "all_examples.h"
 #include "luthier/adapter/lora.h"
 #include "luthier/train/trainer.h"
 
 namespace luthier {
 namespace {
 
+using testing::all;
 using testing::random_tokens;
 using testing::tiny_decoder;
 
@@ -27,12 +28,6 @@ Dataset make_dataset() {
     data.add({row, tokens, weights, std::vector<uint8_t>(tokens.size(), 0)});
   }
   return data;
-}
-
-std::vector<int64_t> all(const Dataset& data) {
-  std::vector<int64_t> indices(data.size());
-  std::iota(indices.begin(), indices.end(), 0);
-  return indices;
 }
 
 // Bytes of distinct memory.

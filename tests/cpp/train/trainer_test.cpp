@@ -7,15 +7,16 @@
 #include <cmath>
 #include <functional>
 #include <limits>
-#include <numeric>
 
 #include "../model/tiny_decoder.h"
+#include "all_examples.h"
 #include "luthier/adapter/lora.h"
 #include "luthier/base/error.h"
 
 namespace luthier {
 namespace {
 
+using testing::all;
 using testing::random_tokens;
 using testing::relative_error;
 using testing::tiny_decoder;
@@ -36,12 +37,6 @@ Dataset make_dataset() {
     data.add({100 + row, tokens, weights, ends});
   }
   return data;
-}
-
-std::vector<int64_t> all(const Dataset& data) {
-  std::vector<int64_t> indices(data.size());
-  std::iota(indices.begin(), indices.end(), 0);
-  return indices;
 }
 
 std::vector<Parameter> lora_parameters(Decoder& decoder) {
