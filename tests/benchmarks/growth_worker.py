@@ -45,6 +45,8 @@ def train(job: dict[str, Any]) -> dict[str, Any]:
     seconds = time.perf_counter() - begin
     return {
         "parameters": decoder.parameter_count,
+        "rows": job["rows"],
+        "row_tokens": job["row_tokens"],
         "computed": results[0].computed_tokens,
         "tokens_per_second": sum(step.tokens for step in results) / seconds,
         "computed_per_second": sum(step.computed_tokens for step in results) / seconds,
@@ -119,7 +121,7 @@ def rows(job: dict[str, Any]) -> dict[str, Any]:
                 {"role": "assistant", "content": words[i % 10]},
             ]
             stream.write(json.dumps({"messages": chat}) + "\n")
-    model = lu.load("smollm2-135m-instruct", dtype="bfloat16")
+    model = lu.load(job["model"], dtype="bfloat16")
     clock = [time.perf_counter()]
     records = lu.read(path)
     clock.append(time.perf_counter())
@@ -129,7 +131,8 @@ def rows(job: dict[str, Any]) -> dict[str, Any]:
     for _ in range(sampler.steps_per_epoch):
         _core.forest_costs(model.decoder, dataset, sampler.next(), 4096, "lora")
     clock.append(time.perf_counter())
-    return dict(zip(("read", "encode", "pack"), (end - begin for begin, end in pairwise(clock))))
+    seconds = dict(zip(("read", "encode", "pack"), (end - begin for begin, end in pairwise(clock))))
+    return {"file_rows": job["file_rows"], **seconds}
 
 
 if __name__ == "__main__":
