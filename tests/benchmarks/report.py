@@ -13,12 +13,12 @@ from targets import FULL_ROOF, LEAST_SHARE, summary
 
 _PAGE = """# {cpu}
 
-{state}Luthier beside TRL's SFTTrainer with PEFT. {model}, LoRA rank {rank} on all linear layers, bf16, {threads} threads,
-no gradient checkpointing, constant learning rate 2e-4 (2e-5 in (d)), loss on the answers. Both read the same model
-folder and the same rows in the same order; the rest is TRL's own defaults. Fresh processes, interleaved, {rounds} rounds
-of {steps} steps each, the first {warm_up} not counted. Medians over the rounds, with the smallest and the largest in
-brackets; ratios are taken within a round. Tokens are those of the rows, before any sharing. Memory is the peak of the
-whole process.
+{state}Luthier beside TRL's SFTTrainer with PEFT. {model}, LoRA rank {rank} on all linear layers, bf16,
+{threads} threads, no gradient checkpointing, constant learning rate 2e-4 (2e-5 in (d)), loss on the answers. Both read
+the same model folder and the same rows in the same order; the rest is TRL's own defaults. Fresh processes,
+interleaved, {rounds} rounds of {steps} steps each, the first {warm_up} not counted. Medians over the rounds, with the
+smallest and the largest in brackets; ratios are taken within a round. Tokens are those of the rows, before any sharing.
+Memory is the peak of the whole process.
 
 ## What is asked, and what was reached
 
