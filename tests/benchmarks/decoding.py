@@ -65,7 +65,10 @@ class Decoding:
     def measure(self, bench: Bench, number: int) -> Iterator[str]:
         """The roof and both sides, in turns."""
         task = self.task
-        given = {"prompts": str(bench.folder / f"{task.key}.prompts.jsonl"), "new_tokens": task.new_tokens}
+        given: dict[str, Any] = {
+            "prompts": str(bench.folder / f"{task.key}.prompts.jsonl"),
+            "new_tokens": task.new_tokens,
+        }
         done: dict[str, Answered] = {}
         roof = bench.roof()["best"]
         for side in ("luthier", "transformers") if number % 2 == 0 else ("transformers", "luthier"):

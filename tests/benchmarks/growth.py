@@ -78,8 +78,14 @@ class Growth:
     def measure(self, bench: Bench, number: int) -> Iterator[str]:
         """The roof and a process for each size."""
         for size, job in self.jobs.items():
+            given = {"folder": str(bench.folder), **job}
+            if "shape" in job:
+                weights = bench.folder / f"random-{job['shape'][0]}"
+                given["weights"] = str(weights)
+                if not weights.exists():  # in a process of its own, since the next one's memory is measured
+                    bench.call("growth_worker.py", **given | {"task": "make"})
             roof = bench.roof()["best"]
-            self.found[size] = bench.call("growth_worker.py", folder=str(bench.folder), **job) | {"roof": roof}
+            self.found[size] = bench.call("growth_worker.py", **given) | {"roof": roof}
             yield size
 
     def findings(self) -> list[Finding]:
@@ -98,9 +104,10 @@ class Growth:
 def growth_parts(sizes: Sizes) -> list[Part]:
     """The four parts."""
     shape, vocabulary = next(iter(sizes.shapes.values())), sizes.vocabulary
-    uncut = {"shape": shape, "vocabulary": vocabulary, "micro_tokens": 1 << 20}
+    uncut = {"task": "train", "shape": shape, "vocabulary": vocabulary, "micro_tokens": 1 << 20}
     models = {
         name: {
+            "task": "train",
             "shape": each,
             "rows": sizes.rows,
             "row_tokens": sizes.row_tokens,
@@ -120,7 +127,7 @@ def growth_parts(sizes: Sizes) -> list[Part]:
         Growth("models", 2.5, models, _models, _same_product),
         Growth("tokens", 2.0, tokens, _tokens, lambda found: Finding("tokens.line", off_line(_points(found)))),
         Growth("length", 2.5, length, _length, lambda found: Finding("length.line", off_line(_points(found)))),
-        Growth("rows", 0.5, {"rows": {"file_rows": sizes.file_rows}}, _rows, _row_rate),
+        Growth("rows", 0.5, {"rows": {"task": "rows", "file_rows": sizes.file_rows}}, _rows, _row_rate),
     ]
 
 

@@ -84,7 +84,7 @@ _COUNTS = ("1", str(PROCESSES))
 
 
 def _seconds(found: dict[str, Any], count: str) -> float:
-    return median(found[count]["seconds"][WARM_UP:])
+    return float(median(found[count]["seconds"][WARM_UP:]))
 
 
 def _speed(found: dict[str, Any]) -> float:

@@ -22,9 +22,9 @@ Memory is the peak of the whole process.
 
 ## What is asked, and what was reached
 
-Speed against another trainer is asked for at a roof of {full:.0f} TFLOP/s or more, and below in proportion to the run's
-median roof ({roof:.2f}), to no less than {least} of the figure. Memory, the share of the roof and what Luthier is
-compared with itself for do not shrink.
+Speed against other software is asked for at a roof of {full:.0f} TFLOP/s or more, and below in proportion to the run's
+median roof ({roof:.2f} TFLOP/s), to no less than {least} of the figure. Memory, the share of the roof and what Luthier
+is compared with itself for do not shrink.
 
 {targets}
 The roof is the best rate of a 2048 x 2048 x 2048 bf16 product, measured beside each figure. Its share counts the
@@ -48,7 +48,7 @@ def page(machine: Machine, bench: Bench, run: dict[str, Any], parts: Sequence[Pa
     sections = [part.section(roof) for part in measured]
     sections += [f"## {name}: failed\n\n```\n{message}\n```\n" for name, message in failures.items()]
     return _PAGE.format(
-        state=f"**Unfinished: {', '.join(missing)} are not measured.** " if missing else "",
+        state=f"**Unfinished: {', '.join(missing)} are not measured.**\n\n" if missing else "",
         cpu=machine.cpu,
         cores=machine.cores,
         memory=machine.memory_bytes / 1e9,

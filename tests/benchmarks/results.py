@@ -17,6 +17,11 @@ class Results:
         self._folder = folder
         self._name = name
 
+    @property
+    def unfinished(self) -> Path:
+        """The page of the unfinished bench."""
+        return self._paths(".unfinished")[0]
+
     def save(self, text: str, values: dict[str, Any]) -> list[Path]:
         """Replaces what is kept of the unfinished bench; returns the paths. Raises OSError."""
         contents = {".md": text, ".json": json.dumps(values, indent=1) + "\n"}

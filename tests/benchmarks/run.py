@@ -21,13 +21,13 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import report
 from bench import HERE, Bench, Failed, Part
-from decoding import TASKS, Decoding
+from decoding import TASKS, Decoding, Task
 from growth import FULL, QUICK, growth_parts
 from launch import Launch
 from machine import this_machine
@@ -47,29 +47,21 @@ _COMPILING = 11.0
 
 
 def main() -> None:
-    """Measures, prints and writes; ends with status 1 when a part failed."""
+    """Measures, prints and writes; ends with status 1 when a part failed or was not fair."""
     options = _options()
     trainings = _trainings(options)
     parts = _parts(options, trainings)
-    rounds = {part.name: options.rounds if part.repeated else 1 for part in parts}
-    minutes = sum(part.minutes * rounds[part.name] for part in parts) + _COMPILING * (
-        options.compiled_rounds if "a" in rounds else 0
-    )
+    if not parts:
+        sys.exit("nothing to measure: e and f need --data, a folder with the prompts")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what runs is ended too
     begin = time.monotonic()
     machine = this_machine()
     run = {"rounds": options.rounds, "steps": WARM_UP + options.steps, "model": options.model}
-    name = ".".join([machine.slug, *_suffixes(options)])
-    results = Results(options.out, name) if options.out is not None else None
-    print(f"{machine.cpu}, {machine.cores} cores. To measure: " + _announced(parts, rounds))
-    if options.compiled_rounds and "a" in rounds:
-        print("(a) is also measured beside a compiled loop, whose compiling takes minutes")
-    if not options.quick:
-        print(f"about {minutes:.0f} minutes on two quiet cores; what is there is kept after every line", flush=True)
+    results = None if options.out is None else Results(options.out, ".".join([machine.slug, *_suffixes(options)]))
+    print(_announcement(machine.cpu, options, parts), flush=True)
     failures: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="luthier-bench-") as temporary:
         bench = Bench(Path(temporary), {**SETTINGS, "threads": options.threads})
-        _prepare(bench, options, trainings, parts)
 
         def save() -> str:
             text = report.page(machine, bench, run, parts, failures)
@@ -77,20 +69,21 @@ def main() -> None:
                 results.save(text, report.record(machine, bench, run, parts, failures))
             return text
 
-        bench.roof()
         try:
+            _prepare(bench, options, trainings, parts)
             for number in range(options.rounds):
                 for part in parts:
-                    if part.name not in failures and number < rounds[part.name] and part.repeated:
+                    if part.repeated and part.name not in failures:
                         _measure(part, bench, number, f"round {number + 1} of {options.rounds}, ", failures, save)
             for part in parts:
                 if not part.repeated:
                     _measure(part, bench, 0, "", failures, save)
+            text = save()
+        except Failed as error:
+            sys.exit(f"nothing was measured: {error}")
         except KeyboardInterrupt:
-            kept = f"; what was measured is in {options.out / name}.unfinished.md" if results is not None else ""
-            print(f"\nstopped{kept}", file=sys.stderr)
+            print("\nstopped" + ("" if results is None else f"; what there is: {results.unfinished}"), file=sys.stderr)
             sys.exit(130)
-        text = save()
     print(f"\n{text}\nmeasured in {(time.monotonic() - begin) / 60:.1f} minutes")
     for path in results.finish() if results is not None else ():
         print(f"written: {path}")
@@ -100,7 +93,9 @@ def main() -> None:
     sys.exit(1 if problems or failures else 0)
 
 
-def _measure(part: Part, bench: Bench, number: int, when: str, failures: dict[str, str], save: Any) -> None:
+def _measure(
+    part: Part, bench: Bench, number: int, when: str, failures: dict[str, str], save: Callable[[], object]
+) -> None:
     label = f"({part.name})" if len(part.name) == 1 else part.name
     begin = time.monotonic()
     try:
@@ -175,7 +170,7 @@ def _trainings(options: argparse.Namespace) -> dict[str, Training]:
 
 
 def _parts(options: argparse.Namespace, trainings: dict[str, Training]) -> list[Part]:
-    tasks = () if options.data is None else TASKS
+    tasks: tuple[Task, ...] = TASKS if options.data is not None else ()
     if options.quick:
         tasks = tuple(replace(task, prompts=4, peer_prompts=2, new_tokens=8) for task in tasks)
     everything: list[Part] = [
@@ -191,6 +186,7 @@ def _parts(options: argparse.Namespace, trainings: dict[str, Training]) -> list[
 
 
 def _prepare(bench: Bench, options: argparse.Namespace, trainings: dict[str, Training], parts: list[Part]) -> None:
+    """Writes the model and the rows, and measures the first roof."""
     print(f"preparing {options.model} and the rows", flush=True)
     tasks = [part.task for part in parts if isinstance(part, Decoding)]
     bench.prepared = bench.call(
@@ -201,10 +197,22 @@ def _prepare(bench: Bench, options: argparse.Namespace, trainings: dict[str, Tra
         rows={key: item.steps * item.rows_per_step for key, item in trainings.items()},
         prompts={task.key: [task.folder, task.prompts] for task in tasks},
     )
+    bench.roof()
 
 
-def _announced(parts: list[Part], rounds: dict[str, int]) -> str:
-    return ", ".join(f"{part.name} ({rounds[part.name]}x {part.minutes:.1f} min)" for part in parts)
+def _announcement(cpu: str, options: argparse.Namespace, parts: list[Part]) -> str:
+    """What is measured, and about how long it takes."""
+    lines, minutes = [f"{cpu}: about these minutes on two quiet cores"], 0.0
+    for part in parts:
+        times = options.rounds if part.repeated else 1
+        lines.append(f"  {part.name:<8} {times} x {part.minutes:.1f}")
+        minutes += times * part.minutes
+    if options.compiled_rounds and any(part.name == "a" for part in parts):
+        lines.append(f"  compiled {options.compiled_rounds} x {_COMPILING:.1f}, beside (a)")
+        minutes += options.compiled_rounds * _COMPILING
+    if options.quick:
+        return lines[0].partition(":")[0] + ": everything in its smallest size"
+    return "\n".join([*lines, f"  together {minutes:.0f}; what is there is kept from line to line"])
 
 
 if __name__ == "__main__":
