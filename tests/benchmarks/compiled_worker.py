@@ -34,7 +34,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     )
     peft = get_peft_model(model, lora).train()
     parameters = [parameter for parameter in peft.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=job["learning_rate"], weight_decay=0.0)
+    optimizer = torch.optim.AdamW(parameters, lr=job["learning_rate"], weight_decay=0.0, fused=True)
     batches = _batches(job)
     decoder = torch.compile(model.model, dynamic=False)
     head = torch.compile(_head_loss, dynamic=True)

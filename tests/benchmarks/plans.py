@@ -19,13 +19,17 @@ _EPOCHS = 3
 
 @dataclass(frozen=True)
 class Foretold:
-    """Bytes and seconds as planned and as they were. The real seconds are those of the whole command."""
+    """Bytes and seconds as planned and as they were. The real seconds are those of the whole command; what its steps
+    alone took stands beside.
+    """
 
     steps: int
     planned_bytes: int
     real_bytes: int
     planned_seconds: float
     real_seconds: float
+    planned_training: float
+    real_training: float
 
     @property
     def memory_off(self) -> float:
@@ -88,6 +92,9 @@ class Plans:
             seconds = f"{found.planned_seconds:.1f} | {found.real_seconds:.1f} | {found.time_off:.1%}"
             lines.append(f"| ({key}) peak GB | {memory} | {cells[f'plan.{key}.memory']} |")
             lines.append(f"| ({key}) seconds, {found.steps} steps | {seconds} | {cells[f'plan.{key}.time']} |")
+            training = f"{found.planned_training:.1f} | {found.real_training:.1f} | "
+            training += f"{abs(found.planned_training / found.real_training - 1.0):.1%}"
+            lines.append(f"| ({key}) seconds of the steps alone | {training} | | |")
         return "\n".join(lines) + "\n"
 
     def record(self) -> dict[str, Any]:
@@ -112,5 +119,14 @@ def _plan_and_fit(bench: Bench, training: Training) -> Foretold:
         bench.run(bench.luthier("fit", rows, **options))
         seconds = time.monotonic() - begin
         lines = (Path(folder) / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    peak = json.loads(lines[-1])["peak_rss_bytes"]
-    return Foretold(len(lines), planned["memory"]["peak"], peak, planned["time"]["total"], seconds)
+    steps = [json.loads(line) for line in lines]
+    memory, times = planned["memory"], planned["time"]
+    return Foretold(
+        len(steps),
+        memory["peak"],
+        steps[-1]["peak_rss_bytes"],
+        times["total"],
+        seconds,
+        times["training"],
+        sum(step["seconds"] for step in steps),
+    )
