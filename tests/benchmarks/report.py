@@ -48,7 +48,7 @@ def page(machine: Machine, bench: Bench, run: dict[str, Any], parts: Sequence[Pa
     sections = [part.section(roof) for part in measured]
     sections += [f"## {name}: failed\n\n```\n{message}\n```\n" for name, message in failures.items()]
     return _PAGE.format(
-        state=f"**Unfinished: {', '.join(missing)} are not measured.**\n\n" if missing else "",
+        state=f"**Unfinished; not measured yet: {', '.join(missing)}.**\n\n" if missing else "",
         cpu=machine.cpu,
         cores=machine.cores,
         memory=machine.memory_bytes / 1e9,
