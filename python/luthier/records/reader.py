@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
 from luthier.errors import InputError
+from luthier.records.arrow import arrow_rows
+from luthier.records.fields import Columns, columns_of, fields_of
+from luthier.records.format import file_format, parse_format
+from luthier.records.json_array import parsed_array
 from luthier.records.lines import parsed_lines
-from luthier.records.record import BadRow, Record, Records
-from luthier.records.rows import BadRowError, Purpose, record_from_columns, record_from_object
-from luthier.records.table import parsed_table
+from luthier.records.record import BadRow, Format, Record, Records
+from luthier.records.rows import BadRowError, Purpose, record_from_object
+from luthier.records.saved_dataset import saved_files
+from luthier.records.table import read_table
 
 __all__ = ["Purpose", "read"]
 
-_TABLES = (".csv", ".tsv")
 _MOST_BAD = 0.01
 _SHOWN = 5
+_HEAD = 64
+_CHUNK = 1 << 20
+
+Parsed = Iterator[tuple[int, object]]
+"""Rows as they were parsed, or BadRowError, each with its line."""
 
 
 def read(
@@ -29,79 +40,152 @@ def read(
     system: str | PathLike[str] | None = None,
     skip_bad: bool = False,
     purpose: Purpose = "train",
+    format: str | None = None,
 ) -> Records:
-    """Reads chat JSONL (`messages`), `prompt`/`completion` JSONL, or CSV with a text and a label column.
+    """Reads rows from JSON Lines, a JSON array, CSV, TSV, Parquet, Arrow or a folder of Hugging Face datasets.
 
-    A file whose name ends in .csv or .tsv, or for which `text` or `label` is given, is CSV; their defaults are the
-    columns `text` and `label`. `system` is a file whose text becomes the system message of every row without one.
-    With purpose "train" the last message must be the assistant's; with "prompt" it may be missing (`Record.prompt`
-    and `Record.reference` tell the two apart).
+    How a file is stored is told by its name and first bytes; how a row is read, by its keys: chats (`messages`),
+    `prompt` and `completion`, Alpaca (`instruction`, `input`, `output`), ShareGPT (`conversations`), or the columns
+    `text` and `label`. `format` overrides either or both: "csv", "alpaca", "csv/alpaca". `text` and `label` name the
+    columns with the question and the answer. `system` is a file whose text becomes the system message of every row
+    without one. With purpose "train" the last message must be the assistant's; with "prompt" it may be missing
+    (`Record.prompt` and `Record.reference` tell the two apart). `Records.format` says what the file was taken for.
 
     Bad rows are left out and listed in `.bad`. Raises InputError where the file cannot be read, has no usable row,
     or more than 1 % of its rows are bad and `skip_bad` is not set.
     """
     path = Path(path)
-    system_text = None if system is None else _system_text(Path(system))
-    file = str(path)
-    table = path.suffix.lower() in _TABLES or text is not None or label is not None
+    stored, fields = parse_format(format)
+    if fields is None and (text is not None or label is not None):
+        fields = "columns"
+    reading = _Reading(
+        file=str(path),
+        purpose=purpose,
+        system=None if system is None else _system_text(Path(system)),
+        fields=fields,
+        columns=(text or "text", label or "label"),
+        needs_label=purpose == "train" or label is not None,
+    )
+    digest = hashlib.sha256()
     rows: list[Record] = []
     bad: list[BadRow] = []
-    digest = hashlib.sha256()
+    taken: Counter[str] = Counter()
+    stored, parsed = _parsed(path, stored, reading, digest)
+    try:
+        for line, row in parsed:
+            try:
+                record, fields = reading.record(row, line)
+            except BadRowError as error:
+                bad.append(BadRow(reading.file, line, str(error)))
+                continue
+            rows.append(record)
+            taken[fields] += 1
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    _check(reading.file, rows, bad, skip_bad)
+    names = [name for name, _ in taken.most_common()]
+    found = Format(stored, ", ".join(names), columns_of(names[0], reading.columns) if names else {})
+    return Records(tuple(rows), path, digest.hexdigest(), bad, found)
+
+
+@dataclass
+class _Reading:
+    """How the rows of one file are read. `fields` is None where each row's keys are to tell."""
+
+    file: str
+    purpose: Purpose
+    system: str | None
+    fields: str | None
+    columns: Columns
+    needs_label: bool
+
+    def record(self, row: object, line: int) -> tuple[Record, str]:
+        """The record of a parsed row, and what its keys were taken for. Raises BadRowError."""
+        if isinstance(row, BadRowError):
+            raise row
+        fields = self.fields or (fields_of(row, self.purpose) if isinstance(row, dict) else "chat")
+        found = record_from_object(
+            row,
+            file=self.file,
+            line=line,
+            purpose=self.purpose,
+            system=self.system,
+            fields=fields,
+            columns=self.columns,
+        )
+        return found, fields
+
+    def choices(self) -> list[tuple[str, tuple[str, ...]]]:
+        """What the columns of a table may be taken for, in the order in which it is tried."""
+        question, answer = self.columns[0], self.columns[1] or "label"
+        named = {"columns": (question, answer), "alpaca": ("instruction", "output"), "prompt": ("prompt", "completion")}
+        fields = list(named) if self.fields is None else [self.fields]
+        known = [(name, named.get(name, ("messages",))) for name in fields]
+        if self.needs_label:
+            return known
+        return known + [(name, columns[:1]) for name, columns in known]
+
+
+def _parsed(path: Path, stored: str | None, reading: _Reading, digest: hashlib._Hash) -> tuple[str, Parsed]:
+    """How the rows are stored, and the rows."""
+    try:
+        is_folder = path.is_dir()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be opened: {error}") from None
+    if is_folder:
+        if stored not in (None, "datasets"):
+            raise InputError(f"{path}: is a folder, not a file of the format {stored}")
+        return "datasets", _from_arrow(saved_files(path), "arrow", digest)
+    with _opened(path) as stream:
+        head = stream.read(_HEAD)
+    if stored == "datasets":
+        raise InputError(f"{path}: is a file; a saved dataset is a folder with state.json")
+    if stored is None:
+        stored = file_format(path, head, columns_named=reading.fields == "columns")
+    if stored in ("parquet", "arrow"):
+        return stored, _from_arrow([path], stored, digest)
+    return stored, _from_text(path, stored, reading, digest)
+
+
+def _from_text(path: Path, stored: str, reading: _Reading, digest: hashlib._Hash) -> Parsed:
     with _opened(path) as stream:
         lines = _hashed(stream, digest)
-        if table:
-            parsed = _from_table(lines, text or "text", label or "label", label is not None, file, purpose, system_text)
+        if stored == "json":
+            yield from parsed_array(b"".join(lines), file=reading.file)
+        elif stored == "jsonl":
+            yield from parsed_lines(lines)
         else:
-            parsed = _from_lines(lines, file, purpose, system_text)
-        try:
-            for line, row in parsed:
-                if isinstance(row, Record):
-                    rows.append(row)
-                else:
-                    bad.append(BadRow(file, line, str(row)))
-        except OSError as error:
-            raise InputError(f"{file}: cannot be read: {error.strerror or error}") from None
-    _check(file, rows, bad, skip_bad)
-    return Records(tuple(rows), path, digest.hexdigest(), bad)
+            yield from _from_table(lines, stored, reading)
 
 
-def _from_lines(
-    lines: Iterator[bytes], file: str, purpose: Purpose, system: str | None
-) -> Iterator[tuple[int, Record | BadRowError]]:
-    for line, row in parsed_lines(lines):
-        if not isinstance(row, BadRowError):
-            try:
-                row = record_from_object(row, file=file, line=line, purpose=purpose, system=system)
-            except BadRowError as error:
-                row = error
-        yield line, row
+def _from_table(lines: Iterator[bytes], stored: str, reading: _Reading) -> Parsed:
+    choices = reading.choices()
+    table = read_table(lines, choices=[columns for _, columns in choices], file=reading.file, tabs=stored == "tsv")
+    if table is None:
+        return
+    # From here on the header decides, not each row's cells.
+    reading.fields = choices[table.choice][0]
+    if reading.fields == "columns" and reading.columns[1] not in table.columns:
+        reading.columns = (reading.columns[0], None)
+    yield from table.rows
 
 
-def _from_table(
-    lines: Iterator[bytes], text: str, label: str, label_named: bool, file: str, purpose: Purpose, system: str | None
-) -> Iterator[tuple[int, Record | BadRowError]]:
-    needs_label = purpose == "train" or label_named
-    wanted = (text, label) if needs_label else (text,)
-    for line, row in parsed_table(lines, wanted=wanted, optional=() if needs_label else (label,), file=file):
-        if isinstance(row, BadRowError):
-            yield line, row
-            continue
-        present = label if label in row else None
-        try:
-            yield (
-                line,
-                record_from_columns(
-                    row, text=text, label=present, file=file, line=line, purpose=purpose, system=system
-                ),
-            )
-        except BadRowError as error:
-            yield line, error
+def _from_arrow(files: Iterable[Path], stored: str, digest: hashlib._Hash) -> Parsed:
+    before = 0
+    for file in files:
+        with _opened(file) as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+        number = 0
+        for number, row in arrow_rows(file, stored):
+            yield before + number, row
+        before += number
 
 
 def _opened(path: Path) -> BinaryIO:
     try:
         if path.is_dir():
-            raise InputError(f"{path}: is a folder; name a file of rows, such as {path / 'train.jsonl'}")
+            raise InputError(f"{path}: is a folder; name a file")
         stream = path.open("rb")
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
