@@ -10,7 +10,7 @@ from luthier.records.fields import FIELDS
 __all__ = ["FILES", "file_format", "parse_format"]
 
 FILES = ("jsonl", "json", "csv", "tsv", "parquet", "arrow", "datasets")
-"""How rows are stored: JSON Lines, one JSON array, tables as text, Parquet, Arrow, a folder of Hugging Face datasets."""
+"""How rows are stored: lines of JSON, a JSON array, tables as text, Parquet, Arrow, a saved folder of datasets."""
 
 _SUFFIXES = {
     ".jsonl": "jsonl",
@@ -40,7 +40,8 @@ def parse_format(given: str | None) -> tuple[str | None, str | None]:
             fields = word
         else:
             raise InputError(
-                f"--format {given}: must be one of {', '.join(FILES)} (how rows are stored), one of {', '.join(FIELDS)} "
+                f"--format {given}: must be one of {', '.join(FILES)} (how rows are stored), "
+                f"one of {', '.join(FIELDS)} "
                 "(how their keys are read), or both, such as csv/alpaca"
             )
     return file, fields

@@ -120,7 +120,7 @@ class _Reading:
         question, answer = self.columns[0], self.columns[1] or "label"
         named = {"columns": (question, answer), "alpaca": ("instruction", "output"), "prompt": ("prompt", "completion")}
         fields = list(named) if self.fields is None else [self.fields]
-        known = [(name, named.get(name, ("messages",))) for name in fields]
+        known: list[tuple[str, tuple[str, ...]]] = [(name, named.get(name, ("messages",))) for name in fields]
         if self.needs_label:
             return known
         return known + [(name, columns[:1]) for name, columns in known]

@@ -109,8 +109,8 @@ class BadRow:
 @dataclass(frozen=True)
 class Format:
     """What a file was taken for. `file` is how rows are stored (jsonl, json, csv, tsv, parquet, arrow, datasets);
-    `fields` how a row's keys are read (chat, prompt, alpaca, sharegpt, columns), several with a comma between them where
-    rows differ; `columns` which of the keys present make up what: {"prompt": "instruction + input", ...}.
+    `fields` how a row's keys are read (chat, prompt, alpaca, sharegpt, columns), several with a comma between them
+    where rows differ; `columns` which of the keys present make up what: {"prompt": "instruction + input", ...}.
     """
 
     file: str = "memory"

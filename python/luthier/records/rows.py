@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from luthier.records.fields import Columns, fields_of, messages_from, read_keys
 from luthier.records.messages import Purpose, check_order
 from luthier.records.record import Message, Record
@@ -33,9 +36,9 @@ def record_from_object(
     known = read_keys(fields, columns)
     extra = {key: value for key, value in row.items() if key not in known}
     has_system = messages[0].role in ("system", "developer")
-    if fields == "columns":
-        described, row_weight = (), 1.0
-    else:
+    described: tuple[Mapping[str, Any], ...] = ()
+    row_weight = 1.0
+    if fields != "columns":
         described, row_weight = tools(row), weight(row.get("weight"), "`weight`")
         if row.get("system"):
             if has_system:

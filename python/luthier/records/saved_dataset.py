@@ -19,16 +19,16 @@ def saved_files(folder: Path) -> list[Path]:
     splits = folder / "dataset_dict.json"
     if splits.exists():
         listed = _object(splits).get("splits")
-        names = [str(name) for name in listed] if isinstance(listed, list) else []
-        shown = ", ".join(str(folder / name) for name in names) or "none"
+        inside = [str(name) for name in listed] if isinstance(listed, list) else []
+        shown = ", ".join(str(folder / name) for name in inside) or "none"
         raise InputError(f"{folder}: holds several splits; name one of them by its path: {shown}")
     state_file = folder / "state.json"
     if not state_file.exists():
         inside = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))[:8]
         example = next((name for name in inside if name.endswith((".jsonl", ".parquet", ".csv"))), "train.jsonl")
         raise InputError(
-            f"{folder}: is a folder, and none that datasets' save_to_disk wrote (state.json is missing); name a file of "
-            f"rows, such as {folder / example}"
+            f"{folder}: is a folder, and none that datasets' save_to_disk wrote (state.json is missing); "
+            f"name a file of rows, such as {folder / example}"
         )
     listed = _object(state_file).get("_data_files")
     names = [entry.get("filename") if isinstance(entry, dict) else None for entry in listed or []]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from luthier.errors import InputError
 from luthier.records.record import Message, Record
@@ -77,7 +77,7 @@ class ChatEncoder:
         encoded: list[EncodedRow] = []
         for start in range(0, len(rows), 256):
             some = rows[start : start + 256]
-            chats = [self._segmented(record.where, record.messages, False) for record in some]
+            chats = [self._segmented(record, record.messages, False) for record in some]
             pieces = self._pieces(chats)
             encoded += [_weighted(record, chat, pieces) for record, chat in zip(some, chats)]
         return encoded
@@ -88,7 +88,7 @@ class ChatEncoder:
 
     def encode_prompts(self, records: Iterable[Record]) -> list[list[int]]:
         """As encode_prompt, for many rows at once."""
-        chats = [self._segmented(record.where, record.prompt, True) for record in records]
+        chats = [self._segmented(record, record.prompt, True) for record in records]
         pieces = self._pieces(chats)
         encoded = []
         for chat in chats:
@@ -102,13 +102,40 @@ class ChatEncoder:
         """As encode_prompt, for messages that stand in no file."""
         return self.encode_prompt(Record(tuple(messages), file="messages"))
 
-    def _segmented(self, where: str, messages: Sequence[Message], add_generation_prompt: bool) -> SegmentedChat:
-        if self._segmenter is None:
-            return self._plain(messages)
+    @property
+    def writes_calls(self) -> bool:
+        """Whether the chat template writes tool calls; rows with calls are refused where it does not."""
+        return self._segmenter is not None and self._segmenter.call_style is not None
+
+    def reference(self, record: Record) -> str | None:
+        """The answer of a row as the model is to write it: `record.reference`, but tool calls as the template writes
+        them, decoded like any answer. Raises InputError as encode_row does."""
+        if record.reference is None or not record.messages[-1].tool_calls:
+            return record.reference
+        *prompt, answer = record.messages
+        asked = [replace(message, weight=0.0) for message in prompt]
+        row = self.encode_row(replace(record, messages=(*asked, replace(answer, weight=1.0)), weight=1.0))
+        written = zip(row.tokens, row.weights, row.ends)
+        return self.tokenizer.decode([token for token, weight, end in written if weight and not end])
+
+    def with_written_answers(self, records: Iterable[Record]) -> list[Record]:
+        """The records with `reference` as the answer of those that end in tool calls, to compare answers with."""
+        return [
+            replace(
+                record, messages=(*record.prompt, replace(last, content=self.reference(record) or "", tool_calls=()))
+            )
+            if record.messages and (last := record.messages[-1]).tool_calls
+            else record
+            for record in records
+        ]
+
+    def _segmented(self, record: Record, messages: Sequence[Message], add_generation_prompt: bool) -> SegmentedChat:
         try:
-            return self._segmenter.segment(messages, add_generation_prompt=add_generation_prompt)
+            if self._segmenter is None:
+                return self._plain(messages)
+            return self._segmenter.segment(messages, record.tools, add_generation_prompt=add_generation_prompt)
         except InputError as error:
-            raise InputError(f"{where}: {error}") from None
+            raise InputError(f"{record.where}: {error}") from None
 
     def _plain(self, messages: Sequence[Message]) -> SegmentedChat:
         """Messages without a template, each content a segment of its own so that a prompt is a prefix of its row."""
@@ -121,6 +148,8 @@ class ChatEncoder:
             segments.append(Segment("content" if token is None else "control", text, position, token))
             position += len(text)
 
+        if any(message.tool_calls for message in messages):
+            raise InputError("the model has no chat template, which tool calls need; write them into the content")
         bos, eos = self.tokenizer.bos_id, self.tokenizer.eos_id
         if self.tokenizer.adds_bos and bos is not None:
             add(self.tokenizer.special_tokens["bos_token"], bos)

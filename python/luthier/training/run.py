@@ -198,7 +198,7 @@ class Run:
     def _reading(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Options with the run's columns and system message where the caller gives none."""
         settings = self.settings
-        own = {key: settings[key] for key in ("text", "label", "system") if settings.get(key) is not None}
+        own = {key: settings[key] for key in ("text", "label", "system", "format") if settings.get(key) is not None}
         return own | {key: value for key, value in options.items() if value is not None}
 
     def _facts(self) -> list[tuple[str, str]]:

@@ -68,6 +68,7 @@ class DataSettings(BaseModel):
     text: str | None = None
     label: str | None = None
     system: str | None = None
+    format: str | None = None
     max_length: int = Field(1024, ge=2, le=1 << 20)
     order: Literal["file", "shuffled"] = "shuffled"
     skip_bad: bool = False
