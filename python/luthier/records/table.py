@@ -92,5 +92,7 @@ def _row(header: list[str], cells: list[str]) -> dict[str, str] | BadRowError:
             if "\udc80" <= character <= "\udcff":
                 offset = len(cell[: cell.index(character)].encode("utf-8", errors="surrogateescape"))
                 byte = ord(character) - 0xDC00
-                return BadRowError(f"not UTF-8: byte 0x{byte:02x} at byte {offset + 1} of column {name!r}")
+                return BadRowError(
+                    f"not UTF-8: byte 0x{byte:02x} at byte {offset + 1} of column {name!r}", "encoding"
+                )
     return dict(zip(header, cells))
