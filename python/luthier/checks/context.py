@@ -56,17 +56,13 @@ class Context:
             out = str(self.data.path.with_name(out))
         return self._command("clean", *options, *self._held_out(options), "--out", out)
 
-    def check(self, *options: str) -> str:
-        """The command that checks the data with these options."""
-        return self._command("check", *options)
-
     def show(self, place: object) -> str:
         """The command that shows the tokens of a row."""
         return shlex.join(["luthier", "show", str(place), "--model", self.model or "MODEL", *self.reading.options()])
 
     def all_rows(self, code: str) -> str:
         """The command that lists every row of one finding."""
-        options = ["--only", code, "--rows", "0", *self._held_out([code])]
+        options = ["--only", code, "--rows", "0", *self._held_out(["leakage"])]
         if code == "schema" and self.schema_file is not None:
             options += ["--schema", self.schema_file]
         if code in ("truncated", "boundary", "control-token") and self.model is not None:
@@ -74,9 +70,11 @@ class Context:
         return self._command("check", *options)
 
     def _held_out(self, options: Sequence[str]) -> list[str]:
+        """The held-out files as options, where one of `options` is about leakage."""
         if not any("leakage" in option for option in options):
             return []
-        return [part for file in self.held_out if file.path is not None for part in ("--test", str(file.path))][:2]
+        paths = [str(file.path) for file in self.held_out if file.path is not None]
+        return [part for name, path in zip(("--test", "--valid"), paths) for part in (name, path)]
 
     def _command(self, name: str, *options: str) -> str:
         return shlex.join(["luthier", name, self.data.name, *options, *self.reading.options()])

@@ -15,7 +15,7 @@ _MARKS = (
 _LATIN = ("cp1252", "cp1250", "mac_roman", "cp437")
 _OTHER_ALPHABETS = ("cp1251", "koi8_r", "cp1253", "cp1255", "cp1256", "cp874")
 _EAST_ASIAN = ("shift_jis", "euc_jp", "gb18030", "euc_kr", "big5")
-# The letters beyond ASCII that the languages written in cp1252 use most, and punctuation that editors put in by themselves.
+# The letters beyond ASCII that the languages written so use most, and punctuation that editors put in by themselves.
 _COMMON = {
     "cp1252": set("äöüßÄÖÜéèêëàâçîïôûùñáíóúãõåæøÅÆØÉÈ’‘“”–—…€°§«»£"),
     "cp1250": set("ąćęłńóśźżŁŚŻěščřžýáíéúůďťňőűăâîşţ„”’–"),
@@ -77,8 +77,15 @@ def _points(character: str, before: str, name: str) -> float:
     if not character.isalpha():
         return 0.8 if character in _COMMON.get(name, ()) else -0.5
     wrong_case = character.isupper() and before.islower()
-    return (1.0 if character in _COMMON.get(name, ()) else 0.3) - (1.0 if beside else 0.0) - (1.0 if wrong_case else 0.0)
+    return (
+        (1.0 if character in _COMMON.get(name, ()) else 0.3) - (1.0 if beside else 0.0) - (1.0 if wrong_case else 0.0)
+    )
 
 
 def _is_east_asian(character: str) -> bool:
-    return "\u3000" <= character <= "\u303f" or "\u4e00" <= character <= "\u9fff" or "\uac00" <= character <= "\ud7a3" or "\uff00" <= character <= "\uffef"
+    return (
+        "\u3000" <= character <= "\u303f"
+        or "\u4e00" <= character <= "\u9fff"
+        or "\uac00" <= character <= "\ud7a3"
+        or "\uff00" <= character <= "\uffef"
+    )

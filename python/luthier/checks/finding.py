@@ -24,11 +24,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class FindingRow:
-    """A row that a finding is about, what to know about it, and the row that it collides with, if any."""
+    """A row that a finding is about, what to know about it, and the row that it collides with, if any.
+
+    `counted` is False for a row that a ranking lists beyond the finding's count.
+    """
 
     place: Place
     note: str = ""
     other: Place | None = None
+    counted: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """file, line, note, and `other` where there is a partner."""

@@ -93,32 +93,28 @@ def near_duplicates(texts: Sequence[str], threshold: float = THRESHOLD) -> list[
 
 
 def near_matches(texts: Sequence[str], others: Sequence[str], threshold: float = THRESHOLD) -> list[Match]:
-    """For each text with a near-duplicate among `others`, the most similar one found; sorted by index."""
+    """Pairs of one of `texts` and one of `others`: each text and each other that has a near-duplicate on the other side
+    stands in one pair at least. Sorted by index, then similarity from the top."""
     import numpy as np
 
     if not texts or not others:
         return []
-    left = [normalised(text) for text in texts]
-    right = [normalised(text) for text in others]
-    best: dict[int, Match] = {}
-    place = {text: index for index, text in reversed(list(enumerate(right)))}
-    for index, text in enumerate(left):
-        if text in place:
-            best[index] = Match(index, place[text], 1.0)
-    left_marks, right_marks = signatures(left, BANDS * BAND), signatures(right, BANDS * BAND)
-    marks = np.concatenate((left_marks, right_marks))
+    left, right = [normalised(text) for text in texts], [normalised(text) for text in others]
     count = len(left)
+    marks = np.concatenate((signatures(left, BANDS * BAND), signatures(right, BANDS * BAND)))
+    paired = np.zeros(len(marks), dtype=bool)
+    found: dict[tuple[int, int], Match] = {}
     for band in range(BANDS):
         pairs = _band_pairs(marks, band)
         pairs = pairs[(pairs[:, 0] < count) & (pairs[:, 1] >= count)]
-        pairs = pairs[[low not in best for low in pairs[:, 0].tolist()]] if len(pairs) else pairs
-        pairs = _likely(marks, pairs, threshold)
-        pairs[:, 1] -= count
+        pairs = _likely(marks, pairs[~(paired[pairs[:, 0]] & paired[pairs[:, 1]])], threshold)
         for chunk in np.array_split(pairs, len(pairs) // _VERIFIED_AT_ONCE + 1):
+            chunk = chunk[~(paired[chunk[:, 0]] & paired[chunk[:, 1]])] - (0, count)
             for (low, high), similarity in zip(chunk.tolist(), _similarities(left, right, chunk).tolist()):
-                if similarity >= threshold and (low not in best or best[low].similarity < similarity):
-                    best[low] = Match(low, high, similarity)
-    return [best[index] for index in sorted(best)]
+                if similarity >= threshold:
+                    found[low, high] = Match(low, high, similarity)
+                    paired[[low, high + count]] = True
+    return sorted(found.values(), key=lambda match: (match.index, -match.similarity, match.other))
 
 
 def _band_pairs(marks: NDArray[np.uint32], band: int) -> Pairs:
