@@ -79,7 +79,7 @@ def _rows(batch: pyarrow.RecordBatch) -> Iterator[dict[str, Any] | BadRowError]:
                 one.validate(full=True)
                 yield from _listed(one)
             except UnicodeDecodeError:
-                yield BadRowError("not UTF-8")
+                yield BadRowError("not UTF-8", "encoding")
             except (ValueError, OverflowError) as error:
                 yield BadRowError(f"cannot be read: {str(error).splitlines()[0]}")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from luthier.records.messages import Purpose, message_list
 from luthier.records.record import Message
-from luthier.records.values import BadRowError, kind, text
+from luthier.records.values import BadRowError, answer, kind, text
 
 __all__ = ["FIELDS", "Columns", "columns_of", "fields_of", "messages_from"]
 
@@ -112,16 +112,16 @@ def _alpaca(row: Mapping[str, Any], purpose: Purpose, columns: Columns) -> list[
 
 
 def _columns(row: Mapping[str, Any], purpose: Purpose, columns: Columns) -> list[Message]:
-    question, answer = columns
+    question, column = columns
     messages = [_user(row.get(question), f"column `{question}`")]
-    if answer is None:
+    if column is None:
         return messages
-    value = row.get(answer)
+    value = row.get(column)
     if isinstance(value, int | float):  # a class by its number, or true and false
         value = json.dumps(value)
     if purpose == "prompt" and (value is None or not str(value).strip()):
         return messages
-    return [*messages, Message("assistant", text(value, f"column `{answer}`"))]
+    return [*messages, Message("assistant", answer(value, f"column `{column}`"))]
 
 
 def _user(value: object, where: str) -> Message:
@@ -131,9 +131,9 @@ def _user(value: object, where: str) -> Message:
 def _answer(value: object, key: str, question: str, purpose: Purpose) -> list[Message]:
     if value is None or (purpose == "prompt" and value == ""):
         if purpose == "train":
-            raise BadRowError(f"{question} without `{key}`")
+            raise BadRowError(f"{question} without `{key}`", "empty-answer")
         return []
-    return [Message("assistant", text(value, f"`{key}`"))]
+    return [Message("assistant", answer(value, f"`{key}`"))]
 
 
 FIELDS: Mapping[str, Callable[[Mapping[str, Any], Purpose, Columns], list[Message]]] = MappingProxyType(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from luthier.records.lines import parsed
 from luthier.records.record import Message
 from luthier.records.tools import call_from, tool_calls
-from luthier.records.values import BadRowError, kind, text, weight
+from luthier.records.values import BadRowError, answer, kind, text, weight
 
 __all__ = ["Purpose", "check_order", "message_list"]
 
@@ -85,11 +85,11 @@ def _typed(role: str, item: Mapping[str, Any], key: str, where: str) -> Message:
         content = ""
     elif key not in item:
         raise BadRowError(f"{where} has no `{key}`")
-    # A tool may have nothing to say, and neither has an assistant that calls one.
-    content = text(content, f"{where}.{key}", may_be_empty=bool(calls) or role == "tool")
     given = item.get("weight")
     if role == "assistant":
-        return Message(role, content, weight(given, f"{where}.weight"), calls)
+        said = text(content, f"{where}.{key}", may_be_empty=True) if calls else answer(content, f"{where}.{key}")
+        return Message(role, said, weight(given, f"{where}.weight"), calls)
+    content = text(content, f"{where}.{key}", may_be_empty=role == "tool")
     if given not in (None, 0):
         raise BadRowError(f"{where} has a `weight`, which only assistant messages may have")
     if role != "tool":

@@ -21,9 +21,10 @@ from luthier.records.rows import BadRowError, Purpose, record_from_object
 from luthier.records.saved_dataset import saved_files
 from luthier.records.table import read_table
 
-__all__ = ["Purpose", "read"]
+__all__ = ["MOST_BAD", "Purpose", "Scan", "is_table", "read", "scan"]
 
-_MOST_BAD = 0.01
+MOST_BAD = 0.01
+"""The share of bad rows above which a file is refused."""
 _SHOWN = 5
 _HEAD = 64
 _CHUNK = 1 << 20
@@ -54,7 +55,37 @@ def read(
     Bad rows are left out and listed in `.bad`. Raises InputError where the file cannot be read, has no usable row,
     or more than 1 % of its rows are bad and `skip_bad` is not set.
     """
-    path = Path(path)
+    rows: list[Record] = []
+    bad: list[BadRow] = []
+    scanned = scan(path, text=text, label=label, system=system, purpose=purpose, format=format)
+    for row in scanned:
+        if isinstance(row, Record):
+            rows.append(row)
+        else:
+            bad.append(row)
+    _check(str(path), rows, bad, skip_bad)
+    return Records(tuple(rows), Path(path), scanned.sha256, bad, scanned.format)
+
+
+def is_table(path: Path, text: str | None = None, label: str | None = None, format: str | None = None) -> bool:
+    """Whether `read` takes the file for CSV or TSV. Raises InputError where it cannot be opened."""
+    stored, _ = parse_format(format)
+    return (stored or _stored(path, text is not None or label is not None)) in ("csv", "tsv")
+
+
+def scan(
+    path: str | PathLike[str],
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    system: str | PathLike[str] | None = None,
+    purpose: Purpose = "train",
+    format: str | None = None,
+) -> Scan:
+    """The rows of a file one by one, good and bad, whatever their shares; arguments as those of `read`.
+
+    Raises InputError, here or while it is iterated, where the file cannot be read at all.
+    """
     stored, fields = parse_format(format)
     if fields is None and (text is not None or label is not None):
         fields = "columns"
@@ -66,26 +97,42 @@ def read(
         columns=(text or "text", label or "label"),
         needs_label=purpose == "train" or label is not None,
     )
-    digest = hashlib.sha256()
-    rows: list[Record] = []
-    bad: list[BadRow] = []
-    taken: Counter[str] = Counter()
-    stored, parsed = _parsed(path, stored, reading, digest)
-    try:
-        for line, row in parsed:
-            try:
-                record, fields = reading.record(row, line)
-            except BadRowError as error:
-                bad.append(BadRow(reading.file, line, str(error)))
-                continue
-            rows.append(record)
-            taken[fields] += 1
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    _check(reading.file, rows, bad, skip_bad)
-    names = [name for name, _ in taken.most_common()]
-    found = Format(stored, ", ".join(names), columns_of(names[0], reading.columns) if names else {})
-    return Records(tuple(rows), path, digest.hexdigest(), bad, found)
+    return Scan(Path(path), stored or _stored(Path(path), fields == "columns"), reading)
+
+
+class Scan(Iterator[Record | BadRow]):
+    """The rows of a file, each read when it is asked for. `format` and `sha256` are those of the rows read so far."""
+
+    def __init__(self, path: Path, stored: str, reading: _Reading) -> None:
+        self._reading = reading
+        self._stored = stored
+        self._digest = hashlib.sha256()
+        self._taken: Counter[str] = Counter()
+        self._parsed = _parsed(path, stored, reading, self._digest)
+
+    def __next__(self) -> Record | BadRow:
+        file = self._reading.file
+        try:
+            line, row = next(self._parsed)
+        except OSError as error:
+            raise InputError(f"{file}: cannot be read: {error.strerror or error}") from None
+        try:
+            record, fields = self._reading.record(row, line)
+        except BadRowError as error:
+            return BadRow(file, line, str(error), error.kind)
+        self._taken[fields] += 1
+        return record
+
+    @property
+    def format(self) -> Format:
+        """What the file was taken for."""
+        names = [name for name, _ in self._taken.most_common()]
+        return Format(self._stored, ", ".join(names), columns_of(names[0], self._reading.columns) if names else {})
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the bytes of the file, in hexadecimal."""
+        return self._digest.hexdigest()
 
 
 @dataclass
@@ -126,25 +173,25 @@ class _Reading:
         return known + [(name, columns[:1]) for name, columns in known]
 
 
-def _parsed(path: Path, stored: str | None, reading: _Reading, digest: hashlib._Hash) -> tuple[str, Parsed]:
-    """How the rows are stored, and the rows."""
+def _stored(path: Path, columns_named: bool) -> str:
+    """How the rows of a file or folder are stored."""
     try:
-        is_folder = path.is_dir()
+        if path.is_dir():
+            return "datasets"
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be opened: {error}") from None
-    if is_folder:
-        if stored not in (None, "datasets"):
-            raise InputError(f"{path}: is a folder, not a file of the format {stored}")
-        return "datasets", _from_arrow(saved_files(path), "arrow", digest)
     with _opened(path) as stream:
-        head = stream.read(_HEAD)
+        return file_format(path, stream.read(_HEAD), columns_named=columns_named)
+
+
+def _parsed(path: Path, stored: str, reading: _Reading, digest: hashlib._Hash) -> Parsed:
     if stored == "datasets":
-        raise InputError(f"{path}: is a file; a saved dataset is a folder with state.json")
-    if stored is None:
-        stored = file_format(path, head, columns_named=reading.fields == "columns")
+        if not path.is_dir():
+            raise InputError(f"{path}: a saved dataset is a folder with state.json, and there is none of this name")
+        return _from_arrow(saved_files(path), "arrow", digest)
     if stored in ("parquet", "arrow"):
-        return stored, _from_arrow([path], stored, digest)
-    return stored, _from_text(path, stored, reading, digest)
+        return _from_arrow([path], stored, digest)
+    return _from_text(path, stored, reading, digest)
 
 
 def _from_text(path: Path, stored: str, reading: _Reading, digest: hashlib._Hash) -> Parsed:
@@ -207,7 +254,7 @@ def _check(file: str, rows: list[Record], bad: list[BadRow], skip_bad: bool) -> 
     if total == 0:
         raise InputError(f"{file}: holds no rows")
     share = len(bad) / total
-    if share > _MOST_BAD and (not skip_bad or not rows):
+    if share > MOST_BAD and (not skip_bad or not rows):
         shown = "\n".join(f"  {row}" for row in bad[:_SHOWN])
         more = f"\n  ... and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
         remedy = "Mend the rows, or leave them out with --skip-bad." if rows else "No usable row is left."

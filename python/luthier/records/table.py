@@ -12,7 +12,7 @@ from luthier.errors import InputError
 from luthier.records.lines import BYTE_ORDER_MARK
 from luthier.records.values import BadRowError
 
-__all__ = ["Table", "read_table"]
+__all__ = ["Table", "read_table", "table_header"]
 
 _DELIMITERS = (",", ";", "\t", "|")
 # A NUL byte is carried through the parser as this lone surrogate, which no decoding yields.
@@ -48,6 +48,12 @@ def read_table(
         return None
     delimiter, header, choice = _header(first, choices, ("\t",) if tabs else _DELIMITERS, file)
     return Table(header, choice, _rows(text, delimiter, header))
+
+
+def table_header(line: str, wanted: tuple[str, ...], optional: tuple[str, ...], file: str) -> tuple[str, list[str]]:
+    """The delimiter and the columns that a header line has. Raises InputError where it lacks a wanted column."""
+    delimiter, columns, _ = _header(line, [wanted + optional, wanted], _DELIMITERS, file)
+    return delimiter, columns
 
 
 def _rows(text: Iterator[str], delimiter: str, header: list[str]) -> Iterator[tuple[int, dict[str, str] | BadRowError]]:
@@ -109,5 +115,5 @@ def _row(header: list[str], cells: list[str]) -> dict[str, str] | BadRowError:
             if "\udc80" <= character <= "\udcff":
                 offset = len(cell[: cell.index(character)].encode("utf-8", errors="surrogateescape"))
                 byte = ord(character) - 0xDC00
-                return BadRowError(f"not UTF-8: byte 0x{byte:02x} at byte {offset + 1} of column {name!r}")
+                return BadRowError(f"not UTF-8: byte 0x{byte:02x} at byte {offset + 1} of column {name!r}", "encoding")
     return dict(zip(header, cells))

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["BadRowError", "check_strings", "kind", "text", "weight"]
+from luthier.records.record import BadKind
+
+__all__ = ["BadRowError", "answer", "check_strings", "kind", "text", "weight"]
 
 _DEEPEST = 64
 
 
 class BadRowError(ValueError):
-    """Why a row cannot be used; the reader adds the file and the line."""
+    """Why a row cannot be used; the reader adds the file and the line. `kind` is as in BadRow."""
+
+    def __init__(self, reason: str, kind: BadKind = "unreadable") -> None:
+        super().__init__(reason)
+        self.kind: BadKind = kind
+
+
+def answer(value: object, where: str) -> str:
+    """`text` of what an assistant says; where it says nothing, the row is bad for that reason."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise BadRowError(f"{where} is {'null' if value is None else 'empty'}", "empty-answer")
+    return text(value, where)
 
 
 def text(value: object, where: str, *, may_be_empty: bool = False) -> str:
