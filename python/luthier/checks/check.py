@@ -97,18 +97,24 @@ def run_checks(context: Context, only: Collection[str] = (), without: Mapping[st
 
 
 def quick_check(
-    records: Sequence[Record], held_out: Sequence[Sequence[Record]] = (), reading: Reading | None = None
+    train: Sequence[Record],
+    reading: Reading,
+    *,
+    test: str | PathLike[str] | None = None,
+    valid: Sequence[Record] | None = None,
 ) -> CheckReport:
-    """The checks before a fit, which has read the rows already: without those of tokens, which the fit counts itself,
-    and without the slow ones where there are many rows."""
-    data = checked_rows(records)
-    context = Context(
-        data, [checked_rows(rows, "the held-out rows") for rows in held_out], reading=reading or Reading()
-    )
-    without = {"truncated": "the fit counts tokens itself", "boundary": "the fit does not compare prompts"}
-    characters = sum(len(message.content) for record in records for message in record.messages)
-    if len(records) > _QUICK_ROWS or characters > _QUICK_CHARACTERS:
-        without |= {entry.code: "takes seconds for so many rows; see luthier check" for entry in CHECKS if entry.slow}
+    """The checks before a fit, which has read its rows already: without those of tokens, which the fit counts itself,
+    and without the slow ones where there are many rows. Raises InputError where the test file cannot be read."""
+    held_out = [] if test is None else [checked_file(test, reading, "prompt")]
+    if valid is not None:
+        held_out.append(checked_rows(valid, "the validation rows"))
+    context = Context(checked_rows(train), held_out, reading=reading)
+    without = dict.fromkeys(("truncated", "boundary"), "takes the model's tokens; see luthier check --model")
+    rows = [row for file in context.files() for row in file.rows]
+    characters = sum(len(message.content) for row in rows for message in row.messages)
+    if len(rows) > _QUICK_ROWS or characters > _QUICK_CHARACTERS:
+        reason = f"left out for more than {_QUICK_ROWS:,} rows; see luthier check"
+        without |= {entry.code: reason for entry in CHECKS if entry.slow}
     return run_checks(context, without=without)
 
 

@@ -77,9 +77,7 @@ def checked_file(path: str | PathLike[str], reading: Reading, purpose: Purpose =
             if isinstance(row, BadRow):
                 bad.append(row)
                 continue
-            layout = tuple(row.raw)
-            if layout in layouts or len(layouts) < _MOST_LAYOUTS:
-                layouts[layout] = layouts.get(layout, 0) + 1
+            _count(layouts, row)
             yield row
 
     rows = _lean(good())
@@ -92,7 +90,16 @@ def checked_rows(rows: Sequence[Record], name: str = "the rows in memory") -> Ch
     """Rows that are in memory already."""
     path = rows.path if isinstance(rows, Records) else None
     bad = rows.bad if isinstance(rows, Records) else []
-    return CheckedFile(str(path or name), path, _lean(rows), bad, {})
+    layouts: dict[tuple[str, ...], int] = {}
+    for row in rows:
+        _count(layouts, row)
+    return CheckedFile(str(path or name), path, _lean(rows), bad, layouts)
+
+
+def _count(layouts: dict[tuple[str, ...], int], row: Record) -> None:
+    layout = tuple(row.raw)
+    if row.raw and (layout in layouts or len(layouts) < _MOST_LAYOUTS):
+        layouts[layout] = layouts.get(layout, 0) + 1
 
 
 def _lean(rows: Iterable[Record]) -> list[Record]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-__all__ = ["mixed_alphabets", "text_language"]
+__all__ = ["foreign_script", "mixed_alphabets", "text_language"]
 
 # Function words, which make up a third of any text and differ between languages. A word of several counts for each.
 _WORDS = {
@@ -35,7 +35,8 @@ _WORDS = {
     "Hungarian": "a az és hogy nem is egy ez van de meg volt csak már mint ha el még azt vagy",
     "Indonesian": "yang dan di untuk dengan ini dari itu pada tidak dalam akan adalah ke saya juga ada oleh atau",
     "Vietnamese": "và của là có được cho các trong một không với người những này đã khi để từ",
-    "Russian": "и в не на я что он с как это по но из у за то все так его к же вы бы от",
+    "Russian": "и в не на я что он с как это по но из у за то все так его к же вы бы от она они мы где когда мне меня мой "
+    "моя мое если или был была было будет нет уже только для до при чтобы который ко",
     "Ukrainian": "і в не на що з до як та це за є у від але про для він його ми",
     "Bulgarian": "и на да се в е за от не с че по са като той това до към но",
 }
@@ -55,6 +56,11 @@ _SCRIPTS = (
 )
 _OF_SCRIPT = {"Greek": "Greek", "Hebrew": "Hebrew", "Arabic": "Arabic or Persian", "Devanagari": "Hindi or Marathi"}
 _OF_SCRIPT |= {"Bengali": "Bengali", "Tamil": "Tamil", "Thai": "Thai", "Georgian": "Georgian", "Hangul": "Korean"}
+_SCRIPTS_OF: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("Russian", "Ukrainian", "Bulgarian"), ("Cyrillic",)),
+    **{language: (script,) for script, language in _OF_SCRIPT.items()},
+    **{"Korean": ("Hangul", "Han"), "Japanese": ("Kana", "Han"), "Chinese": ("Han",)},
+}
 _LETTERS = {name: re.compile(f"[{ranges}]") for name, ranges in _SCRIPTS}
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
 _BEYOND_LATIN = re.compile("[\u0370-\uffff]")
@@ -100,6 +106,21 @@ def text_language(text: str) -> str | None:
         if script in _OF_SCRIPT:
             return _OF_SCRIPT[script]
     return _by_words(text, script)
+
+
+def foreign_script(text: str, language: str) -> str | None:
+    """The script that most letters of a text are in, where that is not one that the language is written in.
+
+    None for texts of few letters, and for Latin letters, which stand in texts of any language.
+    """
+    text = text[:_LONGEST]
+    if not _BEYOND_LATIN.search(text):
+        return None
+    counts = {name: len(pattern.findall(text)) for name, pattern in _LETTERS.items()}
+    script = max(counts, key=lambda name: counts[name])
+    own = script in _SCRIPTS_OF.get(language, ("Latin",))
+    enough = counts[script] >= _LEAST_LETTERS and counts[script] * 2 > len(_LATIN.findall(text))
+    return script if enough and not own else None
 
 
 def mixed_alphabets(text: str) -> str | None:

@@ -178,11 +178,9 @@ def _ends(left: Sequence[str], right: Sequence[str], pairs: Pairs) -> Iterator[i
     characters = 0
     for index, (low, high) in enumerate(pairs.tolist()):
         characters += len(left[low]) + len(right[high])
-        if characters >= 1_000_000:
+        if characters >= 1_000_000 or index + 1 == len(pairs):
             yield index + 1
             characters = 0
-    if characters:
-        yield len(pairs)
 
 
 def _joined(pairs: Pairs, parents: list[int]) -> Pairs:

@@ -33,7 +33,7 @@ class _Pattern:
 def _luhn(text: str) -> bool:
     """The checksum of payment cards (ISO/IEC 7812-1), and not one digit repeated."""
     digits = [int(character) for character in text if character.isdigit()]
-    if not 13 <= len(digits) <= 19 or len(set(digits)) < 3:
+    if not 13 <= len(digits) <= 19 or len(set(digits)) < 2:
         return False
     total = 0
     for place, digit in enumerate(reversed(digits)):

@@ -44,7 +44,8 @@ def report_lines(report: CheckReport, shown: int = SHOWN, plain: bool | None = N
 def short_lines(report: CheckReport, plain: bool | None = None) -> Iterator[str]:
     """What a fit prints before it starts: the tally, and a line for each warning and error."""
     marks = _marks(plain)
-    yield f"check of {report.name}: {report.tally}"
+    left_out = [skipped.code for skipped in report.skipped if skipped.reason.startswith("left out")]
+    yield f"check of {report.name}: {report.tally}{'; left out: ' + ', '.join(left_out) if left_out else ''}"
     for finding in report.of("error", "warning"):
         where = f" ({finding.rows[0].place}{', ...' if len(finding.rows) > 1 else ''})" if finding.rows else ""
         yield f"  {marks[finding.severity]} {finding.code} {finding.count:,}: {_first_clause(finding.message)}{where}"

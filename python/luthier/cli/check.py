@@ -14,6 +14,7 @@ EXIT_ERRORS = 3
 
 Schema = Annotated[Path | None, typer.Option("--schema", help="JSON Schema (2020-12) that the answers must keep.")]
 TestFile = Annotated[Path | None, typer.Option("--test", help="Held-out rows that must not stand in DATA.")]
+ValidFile = Annotated[Path | None, typer.Option("--valid", help="More held-out rows, as --test.")]
 MaxLength = Annotated[int, typer.Option("--max-length", min=2, help="Tokens of a row that a fit keeps.")]
 TokenizerModel = Annotated[str | None, typer.Option("--model", help="Model whose tokenizer and template count tokens.")]
 
@@ -21,7 +22,7 @@ TokenizerModel = Annotated[str | None, typer.Option("--model", help="Model whose
 def command(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Rows to check: JSONL or CSV.")],
     test: TestFile = None,
-    valid: Annotated[Path | None, typer.Option("--valid", help="More held-out rows, as --test.")] = None,
+    valid: ValidFile = None,
     schema: Schema = None,
     model: TokenizerModel = None,
     max_length: MaxLength = 1024,

@@ -93,6 +93,7 @@ def command(
     skip_memory_check: Annotated[
         bool | None, _option("--skip-memory-check", "Start even if the memory seems not to suffice.")
     ] = None,
+    no_check: Annotated[bool | None, _option("--no-check", "Do not look for faults of the rows first.")] = None,
     config: Annotated[
         Path | None, _option("--config", "YAML file with the same keys; flags win over it.", "FILE")
     ] = None,

@@ -107,12 +107,13 @@ class RunSettings(BaseModel):
 
 
 class StartSettings(BaseModel):
-    """What to do with a run that is already in the output folder, and whether to start where memory seems short."""
+    """What to do with a run that is already in the output folder, and which looks before the start to leave out."""
 
     model_config = _STRICT
     resume: bool = False
     overwrite: bool = False
     skip_memory_check: bool = False
+    no_check: bool = False
 
 
 class FitSettings(BaseModel):

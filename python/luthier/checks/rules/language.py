@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from luthier.checks.context import Context
 from luthier.checks.finding import Finding, FindingRow, fine
-from luthier.checks.languages import mixed_alphabets, text_language
+from luthier.checks.languages import foreign_script, mixed_alphabets, text_language
 from luthier.checks.texts import answer, conversation
 from luthier.records.record import Record
 
@@ -35,6 +35,8 @@ def look(context: Context) -> Finding:
             continue
         words.append(f"{part}s in {usual}")
         for index, language in enumerate(languages):
+            if language is None:
+                language = foreign_script(text_of(context.data.rows[index]), usual)
             if language not in (None, usual):
                 note = f"{part} in {language}, where {most / known:.1%} are in {usual}"
                 rows.setdefault(index, FindingRow(context.data.place(index), note))

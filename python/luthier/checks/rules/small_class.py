@@ -45,8 +45,8 @@ def look(context: Context) -> Finding | Skipped:
         return fine(CODE, f"{len(counts):,} classes of {least:,} to {most:,} rows")
     where = "; ".join(words) or "classes without training rows"
     message = (
-        f"rows of classes with fewer than {FEWEST} rows or none to learn from; {where}. With 10 rows and a recall of 80 % "
-        "its 95 % interval reaches from 49 % to 94 %: nothing can be judged"
+        f"rows of classes with fewer than {FEWEST} rows or none to learn from; {where}. With 10 rows and a recall of "
+        "80 % its 95 % interval reaches from 49 % to 94 %: nothing can be judged"
     )
     return Finding(
         CODE, "warning", message, len(rows), rows, "collect more rows of these classes, or merge the classes"

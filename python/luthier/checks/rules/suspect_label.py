@@ -12,14 +12,13 @@ CODE = "suspect-label"
 
 # Below this there is nothing to fit a model of the labels on.
 FEWEST = 100
-# The list goes on beyond the flagged rows, for those who want to look at more.
-LISTED = 0.1
 
 
 def look(context: Context) -> Finding | Skipped:
     """Rows whose label a model that was fitted without them finds unlikely, by confident learning.
 
-    `count` is that of the rows in the confident joint; `rows` is the ranking, at least the first tenth of all rows.
+    `count` is that of the rows in the confident joint; `rows` is the ranking, down to the last of these and at
+    least over a tenth of all rows.
     """
     labels = labels_of(context.data)
     if labels is None:
@@ -36,7 +35,7 @@ def look(context: Context) -> Finding | Skipped:
         return fine(CODE, "no label looks wrong beside the others")
     # The ranking has the flagged rows in it, not before the others: a row may be unlikely without a confident rival.
     last = max(int(position) for position in found.flagged[found.order].nonzero()[0]) + 1
-    listed = max(-(-len(labels) // 10), min(last, 3 * count))
+    listed = max(-(-len(labels) // 10), last)
     rows = []
     for index in found.order[:listed].tolist():
         mark = "" if found.flagged[index] else ", not flagged"
