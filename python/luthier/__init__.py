@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from luthier.models.load import load as load
     from luthier.models.model import Model as Model
     from luthier.records.reader import read as read
+    from luthier.splits.split import split as split
     from luthier.training.run import Run as Run
     from luthier.training.run import fit as fit
     from luthier.training.run_plan import RunPlan as RunPlan
@@ -43,6 +44,7 @@ _HOMES = {
     "load": "luthier.models.load",
     "plan": "luthier.training.run_plan",
     "read": "luthier.records.reader",
+    "split": "luthier.splits.split",
 }
 __all__ = [*_HOMES, "__version__"]
 

@@ -27,12 +27,13 @@ ORDER = (
     "evaluation",
     "baselines",
     "checks",
+    "splits",
     "training",
     "demo",
     "cli",
     "__main__",
 )
-HEAVY = ("torch", "transformers", "peft", "sklearn", "numpy", "jsonschema_rs", "huggingface_hub")
+HEAVY = ("torch", "transformers", "peft", "sklearn", "numpy", "jsonschema_rs", "huggingface_hub", "pyarrow")
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,9 @@ def command(
             result = options.open_run(run, dtype).evaluate(test, out=out, **given)
         else:
             from luthier.evaluation import evaluate
+            from luthier.splits import open_sealed
 
+            open_sealed(test, by="evaluate")
             result = evaluate(options.load_model(str(model), adapter, dtype), test, out=out or Path(), **given)
 
     def show() -> None:

@@ -51,9 +51,9 @@ def generate_file(
 
     A row's answer is the model's turn after its last user message, under the key "output"; an assistant message at the
     end of the row is what is to be answered and is not shown to the model. `text`, `label`, `system` and `format` are
-    as in `luthier.read`. `destination` is replaced in one step at the end, so an interruption or a full disk leaves what
-    was there. `on_progress` hears (rows finished, rows). Raises InputError for what cannot be read, LuthierError for what
-    cannot be written.
+    as in `luthier.read`. `destination` is replaced in one step at the end, so an interruption or a full disk leaves
+    what was there. `on_progress` hears (rows finished, rows). Raises InputError for what cannot be read, LuthierError
+    for what cannot be written.
     """
     target = Path(destination)
     if target.is_dir():
