@@ -40,6 +40,7 @@ def check(
     text: str | None = None,
     label: str | None = None,
     system: str | PathLike[str] | None = None,
+    format: str | None = None,
     only: Collection[str] = (),
 ) -> CheckReport:
     """Looks for what is wrong with training rows, and between them and held-out rows.
@@ -55,7 +56,7 @@ def check(
         raise InputError(f"[check] there is no check '{unknown[0]}'; the checks are {', '.join(CODES)}")
     if max_length < 2:
         raise InputError(f"[check] max-length is {max_length}; it must be 2 at least")
-    reading = Reading(text, label, None if system is None else str(system))
+    reading = Reading(text, label, None if system is None else str(system), format)
     held_out = [_file(given, reading, "prompt") for given in (test, valid) if given is not None]
     context = Context(
         data=_file(data, reading, "train"),
@@ -111,7 +112,7 @@ def quick_check(
     context = Context(checked_rows(train), held_out, reading=reading)
     without = dict.fromkeys(("truncated", "boundary"), "takes the model's tokens; see luthier check --model")
     rows = [row for file in context.files() for row in file.rows]
-    characters = sum(len(message.content) for row in rows for message in row.messages)
+    characters = sum(len(message.text) for row in rows for message in row.messages)
     if len(rows) > _QUICK_ROWS or characters > _QUICK_CHARACTERS:
         reason = f"left out for more than {_QUICK_ROWS:,} rows; see luthier check"
         without |= {entry.code: reason for entry in CHECKS if entry.slow}

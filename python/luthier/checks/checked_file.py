@@ -14,8 +14,8 @@ from pathlib import Path
 from luthier.checks.encodings import guess_encoding
 from luthier.checks.finding import Place
 from luthier.records.lines import BYTE_ORDER_MARK
-from luthier.records.reader import Purpose, is_table, scan
-from luthier.records.record import BadRow, Record, Records
+from luthier.records.reader import Purpose, scan
+from luthier.records.record import BadRow, Format, Record, Records
 
 __all__ = ["CheckedFile", "Reading", "checked_file", "checked_rows"]
 
@@ -26,15 +26,17 @@ _SAMPLE_LINES = 200
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read the rows: the columns of a CSV file and the file with a common system message."""
+    """How to read the rows: their columns, the file with a common system message, and what they are if the guess is
+    wrong."""
 
     text: str | None = None
     label: str | None = None
     system: str | None = None
+    format: str | None = None
 
     def options(self) -> list[str]:
         """The same as options of a command."""
-        given = (("--text", self.text), ("--label", self.label), ("--system", self.system))
+        given = (("--text", self.text), ("--label", self.label), ("--system", self.system), ("--format", self.format))
         return [part for name, value in given if value is not None for part in (name, value)]
 
 
@@ -54,6 +56,7 @@ class CheckedFile:
     table: bool = False
     encoding: str | None = None
     byte_order_mark: bool = False
+    format: Format = Format()
 
     @property
     def total(self) -> int:
@@ -69,11 +72,14 @@ class CheckedFile:
 def checked_file(path: str | PathLike[str], reading: Reading, purpose: Purpose = "train") -> CheckedFile:
     """Reads a file. Raises InputError where it cannot be read at all, or where a column is missing."""
     path = Path(path)
+    found = scan(
+        path, text=reading.text, label=reading.label, system=reading.system, purpose=purpose, format=reading.format
+    )
     bad: list[BadRow] = []
     layouts: dict[tuple[str, ...], int] = {}
 
     def good() -> Iterable[Record]:
-        for row in scan(path, text=reading.text, label=reading.label, system=reading.system, purpose=purpose):
+        for row in found:
             if isinstance(row, BadRow):
                 bad.append(row)
                 continue
@@ -81,9 +87,9 @@ def checked_file(path: str | PathLike[str], reading: Reading, purpose: Purpose =
             yield row
 
     rows = _lean(good())
-    encoding, mark = _encoding(path, bad)
-    table = is_table(path, reading.text, reading.label)
-    return CheckedFile(str(path), path, rows, bad, layouts, table, encoding, mark)
+    table = found.format.file in ("csv", "tsv")
+    encoding, mark = _encoding(path, bad) if table or found.format.file in ("jsonl", "json") else (None, False)
+    return CheckedFile(str(path), path, rows, bad, layouts, table, encoding, mark, found.format)
 
 
 def checked_rows(rows: Sequence[Record], name: str = "the rows in memory") -> CheckedFile:
@@ -93,7 +99,8 @@ def checked_rows(rows: Sequence[Record], name: str = "the rows in memory") -> Ch
     layouts: dict[tuple[str, ...], int] = {}
     for row in rows:
         _count(layouts, row)
-    return CheckedFile(str(path or name), path, _lean(rows), bad, layouts)
+    format = rows.format if isinstance(rows, Records) else Format()
+    return CheckedFile(str(path or name), path, _lean(rows), bad, layouts, format=format)
 
 
 def _count(layouts: dict[tuple[str, ...], int], row: Record) -> None:
@@ -113,7 +120,7 @@ def _lean(rows: Iterable[Record]) -> list[Record]:
             else message
             for message in row.messages
         )
-        lean.append(Record(messages, file=row.file, line=row.line, weight=row.weight))
+        lean.append(Record(messages, file=row.file, line=row.line, weight=row.weight, tools=row.tools))
     return lean
 
 

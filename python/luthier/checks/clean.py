@@ -19,6 +19,7 @@ from luthier.checks.checked_file import Reading
 from luthier.checks.mend import Change, mended_lines
 from luthier.checks.registry import CODES
 from luthier.errors import InputError, LuthierError
+from luthier.records.reader import stored_as
 
 __all__ = ["DROPPABLE", "MASKABLE", "CleanReport", "clean"]
 
@@ -87,6 +88,7 @@ def clean(
     text: str | None = None,
     label: str | None = None,
     system: str | PathLike[str] | None = None,
+    format: str | None = None,
 ) -> CleanReport:
     """Writes a copy of a JSONL or CSV file without the rows, or without the texts, that were asked to go.
 
@@ -108,7 +110,11 @@ def clean(
         return _converted(source, target, encoding)
     if not codes and not masks and not merge_labels:
         raise InputError("[clean] nothing was asked for; give --drop, --mask, --merge-labels or --encoding")
-    reading = Reading(text, label, None if system is None else str(system))
+    reading = Reading(text, label, None if system is None else str(system), format)
+    if (stored := stored_as(source, text, label, format)) not in ("jsonl", "csv", "tsv"):
+        raise InputError(
+            f"{source}: is {stored}, and clean copies lines of JSON, CSV and TSV; luthier split writes such lines"
+        )
     wanted = [*codes, *(["label-variant"] if merge_labels else [])]
     found = None
     if wanted:
@@ -122,6 +128,7 @@ def clean(
             text=text,
             label=label,
             system=system,
+            format=format,
             only=wanted,
         )
         for skipped in found.skipped:

@@ -13,6 +13,17 @@ from luthier.evaluation.json_answers import parse
 __all__ = ["facts_of", "percentiles"]
 
 
+_KINDS = {
+    "jsonl": "JSON lines with keys",
+    "json": "JSON array with keys",
+    "csv": "table with columns",
+    "tsv": "table with columns",
+    "parquet": "Parquet with columns",
+    "arrow": "Arrow with columns",
+    "datasets": "folder of datasets with columns",
+}
+
+
 def facts_of(context: Context) -> tuple[tuple[str, str], ...]:
     """(name, value) pairs for the head of the report."""
     data = context.data
@@ -21,7 +32,7 @@ def facts_of(context: Context) -> tuple[tuple[str, str], ...]:
         facts.append(("held out", f"{file.name}: {_rows(file)}"))
     if not data.rows:
         return tuple(facts)
-    characters = [sum(len(message.content) for message in record.messages) for record in data.rows]
+    characters = [sum(len(message.text) for message in record.messages) for record in data.rows]
     facts.append(("characters", f"{percentiles(characters)} a row"))
     facts.append(("of answers", f"{percentiles([len(answer(record)) for record in data.rows])}"))
     if context.tokens is not None:
@@ -47,12 +58,13 @@ def _rows(file: CheckedFile) -> str:
 def _format(file: CheckedFile) -> str:
     if not file.layouts:
         return "rows in memory" if file.path is None else "unknown: no usable row"
-    kind = "table with columns" if file.table else "JSON lines with keys"
+    kind = _KINDS.get(file.format.file, "rows with keys")
     ordered = sorted(file.layouts.items(), key=lambda item: -item[1])
     keys = ", ".join(ordered[0][0][:8])
     others = f" (in {ordered[0][1]:,} rows; {len(ordered) - 1} other sets of keys)" if len(ordered) > 1 else ""
+    read_as = f", read as {file.format.fields}" if file.format.fields else ""
     override = "; --text and --label name the columns" if file.table else "; --system FILE adds a system message"
-    return f"{kind} {keys}{others}{override}"
+    return f"{kind} {keys}{others}{read_as}{override}, --format overrides"
 
 
 def _answers(file: CheckedFile) -> str:

@@ -17,7 +17,7 @@ from luthier.checks.labels import variants
 from luthier.checks.private_data import Span, find_pii, find_secrets, masked
 from luthier.errors import InputError
 from luthier.records.lines import BYTE_ORDER_MARK
-from luthier.records.reader import is_table, scan
+from luthier.records.reader import scan, stored_as
 from luthier.records.record import Record
 from luthier.records.table import table_header
 
@@ -48,7 +48,7 @@ def mended_lines(
 ) -> Iterator[tuple[int | None, bytes | None, Change | None]]:
     """(the line on which a row starts, its bytes or None where it is dropped, the change). What is no row, such as a
     header, comes without a line."""
-    table = is_table(path, reading.text, reading.label)
+    table = stored_as(path, reading.text, reading.label, reading.format) in ("csv", "tsv")
     spellings = _spellings(path, reading) if merge_labels else {}
     column = reading.label or "label"
     delimiter, header = ",", list[str]()
@@ -84,7 +84,7 @@ def _rows(path: Path, reading: Reading, table: bool) -> Iterator[tuple[int | Non
             for number, line in enumerate(stream, start=1):
                 yield (number if line.removeprefix(BYTE_ORDER_MARK).strip() else None), line
         return
-    starts = {row.line for row in scan(path, text=reading.text, label=reading.label)}
+    starts = {row.line for row in scan(path, text=reading.text, label=reading.label, format=reading.format)}
     with path.open("rb") as stream:
         begin: int | None = None
         held: list[bytes] = []
@@ -186,7 +186,7 @@ def _answer_of(row: dict[str, Any]) -> tuple[Any, Any]:
 
 def _spellings(path: Path, reading: Reading) -> dict[str, str]:
     """Each variant of a label, with its most frequent spelling."""
-    rows = scan(path, text=reading.text, label=reading.label, system=reading.system)
+    rows = scan(path, text=reading.text, label=reading.label, system=reading.system, format=reading.format)
     labels = [row.reference for row in rows if isinstance(row, Record) and row.reference is not None]
     found = variants(labels)
     if any(len(label) > 1000 for label in found):

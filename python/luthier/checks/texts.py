@@ -45,4 +45,4 @@ def quoted(text: str, width: int = 48) -> str:
 
 
 def _asked(messages: Iterable[Message]) -> list[str]:
-    return [message.content for message in messages if message.role not in _INSTRUCTIONS]
+    return [message.text for message in messages if message.role not in _INSTRUCTIONS]

@@ -32,6 +32,7 @@ def command(
     text: options.TextColumn = None,
     label: options.LabelColumn = None,
     system: options.SystemFile = None,
+    format: options.Format = None,
     json_output: options.Json = False,
 ) -> None:
     """Look for what is wrong with the rows of a file before a model is fitted to them.
@@ -40,7 +41,10 @@ def command(
     """
     from luthier.checks import check
     from luthier.checks.show import report_lines
+    from luthier.splits import open_sealed
 
+    if test is not None:
+        open_sealed(test, by="check")
     report = check(
         data,
         test=test,
@@ -51,6 +55,7 @@ def command(
         text=text,
         label=label,
         system=system,
+        format=format,
         only=[code.strip() for code in only.split(",")] if only is not None else (),
     )
     if json_output:

@@ -34,6 +34,7 @@ def command(
     text: options.TextColumn = None,
     label: options.LabelColumn = None,
     system: options.SystemFile = None,
+    format: options.Format = None,
     json_output: options.Json = False,
 ) -> None:
     """Write a copy of a file with exactly the repairs asked for, and a log of each change.
@@ -57,6 +58,7 @@ def command(
         text=text,
         label=label,
         system=system,
+        format=format,
     )
     options.print_result(report.to_json(), json_output, lambda: print(report))
 

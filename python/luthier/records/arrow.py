@@ -34,7 +34,7 @@ def arrow_rows(path: Path, format: str) -> Iterator[tuple[int, dict[str, Any] | 
     try:
         import pyarrow
     except ImportError:
-        raise InputError(f"{path}: reading {format} files needs pyarrow: pip install pyarrow") from None
+        raise InputError(f"{path}: reading {format} files needs pyarrow: pip install 'luthier[parquet]'") from None
     number = 0
     try:
         for batch in _batches(path, format):

@@ -21,7 +21,7 @@ from luthier.records.rows import BadRowError, Purpose, record_from_object
 from luthier.records.saved_dataset import saved_files
 from luthier.records.table import read_table
 
-__all__ = ["MOST_BAD", "Purpose", "Scan", "is_table", "read", "scan"]
+__all__ = ["MOST_BAD", "Purpose", "Scan", "read", "scan", "stored_as"]
 
 MOST_BAD = 0.01
 """The share of bad rows above which a file is refused."""
@@ -67,10 +67,10 @@ def read(
     return Records(tuple(rows), Path(path), scanned.sha256, bad, scanned.format)
 
 
-def is_table(path: Path, text: str | None = None, label: str | None = None, format: str | None = None) -> bool:
-    """Whether `read` takes the file for CSV or TSV. Raises InputError where it cannot be opened."""
+def stored_as(path: Path, text: str | None = None, label: str | None = None, format: str | None = None) -> str:
+    """How `read` takes the rows of a file to be stored, as in Format. Raises InputError where it cannot be opened."""
     stored, _ = parse_format(format)
-    return (stored or _stored(path, text is not None or label is not None)) in ("csv", "tsv")
+    return stored or _stored(path, text is not None or label is not None)
 
 
 def scan(

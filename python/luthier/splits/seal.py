@@ -39,8 +39,8 @@ class Opening:
 class SealState:
     """A test file and its seal.
 
-    `sealed_sha256` is None where the file has no seal. `recorded` says whether the opening that gave this state could be
-    written down; it is False where the folder is not writable.
+    `sealed_sha256` is None where the file has no seal. `recorded` says whether the opening that gave this state could
+    be written down; it is False where the folder is not writable.
     """
 
     path: Path
@@ -122,10 +122,11 @@ def open_sealed(path: str | PathLike[str], *, by: str, run: str | PathLike[str] 
         if not state.sealed:
             return state
         if state.changed:
+            sealed = str(state.sealed_sha256)
             raise InputError(
-                f"{path}: changed since it was sealed (SHA-256 {state.sha256[:12]}..., sealed {str(state.sealed_sha256)[:12]}"
-                f"...), so results on it cannot be compared with earlier ones. Put the sealed file back, or split anew "
-                f"with luthier split; to go on with the file as it is, remove {seal_path(path)}"
+                f"{path}: changed since it was sealed (SHA-256 {state.sha256[:12]}..., sealed {sealed[:12]}...), so "
+                "results on it cannot be compared with earlier ones. Put the sealed file back, or split anew with "
+                f"luthier split; to go on with the file as it is, remove {seal_path(path)}"
             )
         opening = Opening(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), by, None if run is None else str(run))
         openings = (*state.openings, opening)

@@ -128,10 +128,10 @@ def split(
 
     `test` and `valid` are shares of the rows; a `valid` of 0 makes no such file. Where the answers are classes, each
     class is cut by the shares. Rows whose prompts are near-duplicates (Jaccard similarity of `near_duplicates` and
-    more; 0 to switch it off) and rows with the same value under the key `group` are on one side. With `time`, a key with
-    numbers or ISO dates, the latest rows are test and those before them valid; near-duplicates and groups go where their
-    latest row goes. Rows are written unchanged, in the order of `data`; the same data and seed give the same files.
-    `text`, `label`, `skip_bad` and `format` are as in `luthier.read`.
+    more; 0 to switch it off) and rows with the same value under the key `group` are on one side. With `time`, a key
+    with numbers or ISO dates, the latest rows are test and those before them valid; near-duplicates and groups go where
+    their latest row goes. Rows are written unchanged, in the order of `data`; the same data and seed give the same
+    files. `text`, `label`, `skip_bad` and `format` are as in `luthier.read`.
 
     Raises InputError for shares out of range, too few rows, missing keys, and files that exist already unless
     `overwrite` is set.

@@ -45,8 +45,9 @@ class EncodedRow:
 class ChatEncoder:
     """Encodes records with one tokenizer and its chat template.
 
-    `template` replaces the tokenizer's own. Without any template a row is the text of its messages: system and user
-    contents end with a line end except before the answer, an assistant's content is followed by the end token:
+    `template` replaces the tokenizer's own; rows with tools take its template for them, where it has one. Without any
+    template a row is the text of its messages: system and user contents end with a line end except before the answer,
+    an assistant's content is followed by the end token:
 
         [bos] system \\n user assistant eos
 
@@ -59,12 +60,18 @@ class ChatEncoder:
             tokenizer = _with_template(tokenizer, template)
         compiled = tokenizer.template()
         self._segmenter = None if compiled is None else Segmenter(compiled, tokenizer.control, tokenizer.end_ids)
+        for_tools = tokenizer.template_for_tools()
+        self._tool_segmenter = self._segmenter
+        if for_tools is not None:
+            self._tool_segmenter = Segmenter(for_tools, tokenizer.control, tokenizer.end_ids)
         self.end_of_turn_id = tokenizer.eos_id
         self.end_ids = tokenizer.end_ids
         if self._segmenter is not None:
             self.end_ids = self._segmenter.end_ids
             if self._segmenter.end_of_turn is not None:
                 self.end_of_turn_id = self._segmenter.end_of_turn
+        if self._tool_segmenter is not None:
+            self.end_ids |= self._tool_segmenter.end_ids
         self._cache: OrderedDict[tuple[str, bool], Piece] = OrderedDict()
 
     def encode_row(self, record: Record) -> EncodedRow:
@@ -105,7 +112,7 @@ class ChatEncoder:
     @property
     def writes_calls(self) -> bool:
         """Whether the chat template writes tool calls; rows with calls are refused where it does not."""
-        return self._segmenter is not None and self._segmenter.call_style is not None
+        return self._tool_segmenter is not None and self._tool_segmenter.call_style is not None
 
     def reference(self, record: Record) -> str | None:
         """The answer of a row as the model is to write it: `record.reference`, but tool calls as the template writes
@@ -131,9 +138,10 @@ class ChatEncoder:
 
     def _segmented(self, record: Record, messages: Sequence[Message], add_generation_prompt: bool) -> SegmentedChat:
         try:
-            if self._segmenter is None:
+            segmenter = self._tool_segmenter if record.tools else self._segmenter
+            if segmenter is None:
                 return self._plain(messages)
-            return self._segmenter.segment(messages, record.tools, add_generation_prompt=add_generation_prompt)
+            return segmenter.segment(messages, record.tools, add_generation_prompt=add_generation_prompt)
         except InputError as error:
             raise InputError(f"{record.where}: {error}") from None
 
@@ -231,4 +239,5 @@ def _with_template(tokenizer: Tokenizer, template: str) -> Tokenizer:
     """A shallow copy of the tokenizer with another chat template."""
     changed = copy.copy(tokenizer)
     changed.chat_template = template
+    changed.tool_template = None
     return changed

@@ -27,15 +27,26 @@ def exchanged_spans(
 ) -> list[Span] | None:
     """What each assistant message makes of the rendered chat, without its end-of-turn token; None where one of them
     cannot be told."""
-    marker = next(chr(code) for code in range(0xE002, 0xF8FF) if chr(code) not in rendered.marked)
+    marker = next((chr(code) for code in range(0xE002, 0xF8FF) if chr(code) not in rendered.marked), "")
     spans: list[Span] = []
     for index in assistants:
         floor = spans[-1][1] if spans else 0
         span = _whole(rendered, index, template, marker) or _start(rendered, index, template, marker, end_ids)
-        if span is None or span[0] < floor:
+        if span is None or span[0] < floor or _holds_another(rendered, index, span):
             return None
         spans.append(_before_end(rendered, span, end_ids))
     return spans
+
+
+def _holds_another(rendered: Rendered, index: int, span: Span) -> bool:
+    """Whether the text of another message stands within the span, as far as shadows can tell."""
+    if not rendered.shadowed:
+        return False
+    inside = rendered.marked[span[0] : span[1]]
+    others = (
+        text.strip() for number, text in enumerate(rendered.texts[: len(rendered.given.messages)]) if number != index
+    )
+    return any(_PRIVATE.search(text) and text in inside for text in others)
 
 
 def _whole(rendered: Rendered, index: int, template: ChatTemplate, marker: str) -> Span | None:
@@ -79,7 +90,7 @@ def _around(rendered: Rendered, index: int, template: ChatTemplate, marker: str,
         text = template.render(messages, tools=given.tools, escapes=given.escapes).text
     except TemplateError:
         return None
-    if text.count(marker) != 1:
+    if not marker or text.count(marker) != 1:
         return None
     before, _, after = text.partition(marker)
     return before, after

@@ -25,7 +25,7 @@ def check_rows(
     from luthier.checks.checked_file import Reading
     from luthier.checks.show import short_lines
 
-    reading = Reading(data.text, data.label, data.system)
+    reading = Reading(data.text, data.label, data.system, data.format)
     try:
         report = quick_check(train, reading, test=data.test, valid=valid)
     except Exception as error:

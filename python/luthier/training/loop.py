@@ -185,7 +185,7 @@ def _file_hashes(settings: FitSettings) -> dict[str, str | None]:
     data = settings.data
     paths = {"train_file": data.train, "valid_file": data.valid, "test_file": data.test}
     try:
-        return {name: durable.file_sha256(Path(path)) if path is not None else None for name, path in paths.items()}
+        return {name: durable.path_sha256(Path(path)) if path is not None else None for name, path in paths.items()}
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read: {error.strerror or error}") from None
 

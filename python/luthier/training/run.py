@@ -166,7 +166,8 @@ class Run:
         folder.
 
         Column names and the system message are those of the run unless given. Every opening of a test file is counted
-        in run.json, and in the seal beside the file where `luthier split` made it, as one by `opened_by`. `options` are those of `luthier.evaluation.evaluate`.
+        in run.json, and in the seal beside the file where `luthier split` made it, as one by `opened_by`. `options` are
+        those of `luthier.evaluation.evaluate`.
         """
         from luthier.evaluation import evaluate
         from luthier.splits import open_sealed

@@ -292,3 +292,33 @@ def test_tools_reach_smollm2_as_through_transformers(gguf_file: Path, gguf_metad
         assert supervised(encoder.encode_row(row), encoder.tokenizer).endswith("<|im_end|>")
     with pytest.raises(InputError, match="does not write tool calls"):
         encoder.encode_row(ROWS["a call"])
+
+
+def test_a_template_of_its_own_for_tools_is_used_for_rows_with_tools(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    both = Tokenizer(
+        json.loads(description(TAGS)),
+        special_tokens={"eos_token": "<|im_end|>"},
+        chat_template=CHATML.template,
+        tool_template=TAGS.template,
+    )
+    both.save(tmp_path)
+    transformers = AutoTokenizer.from_pretrained(tmp_path)
+    for tokens in (both, Tokenizer.from_folder(tmp_path)):
+        encoder = ChatEncoder(tokens)
+        assert encoder.writes_calls
+        for name in ("a call and its answer", "no tools"):
+            row = ROWS[name]
+            assert encoder.encode_row(row).tokens == expected(transformers, TAGS, row)
+        with pytest.raises(InputError, match="does not write tool calls"):
+            encoder.encode_row(record(*ROWS["a call"].raw["messages"], tools=()))
+    (tmp_path / "chat_template.jinja").unlink()
+    (tmp_path / "additional_chat_templates" / "tool_use.jinja").unlink()
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text("utf-8"))
+    config["chat_template"] = [
+        {"name": "default", "template": CHATML.template},
+        {"name": "tool_use", "template": TAGS.template},
+    ]
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
+    assert Tokenizer.from_folder(tmp_path).tool_template == TAGS.template

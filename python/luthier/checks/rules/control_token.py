@@ -30,7 +30,7 @@ def look(context: Context) -> Finding:
     for file in context.files():
         for index, record in enumerate(file.rows):
             for message in record.messages:
-                text = message.content
+                text = message.text
                 if message.role == "system":
                     if text not in seen:
                         seen[text] = _found(patterns, text)

@@ -35,11 +35,11 @@ def found_rows(context: Context, find: Callable[[str], Sequence[Span]]) -> tuple
             words: list[str] = []
             for message in record.messages:
                 if message.role in ("system", "developer"):
-                    if message.content in seen:
+                    if message.text in seen:
                         continue
-                    seen.add(message.content)
-                for span in find(message.content):
-                    hidden = partly_hidden(message.content[span.start : span.end])
+                    seen.add(message.text)
+                for span in find(message.text):
+                    hidden = partly_hidden(message.text[span.start : span.end])
                     words.append(f"{span.kind} in a {message.role} message: {hidden}")
             if words:
                 kinds.update({word.partition(" in a ")[0] for word in words})
