@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from luthier import _core as _core
+    from luthier.checks.check import check as check
+    from luthier.checks.clean import clean as clean
     from luthier.errors import InputError as InputError
     from luthier.errors import LuthierError as LuthierError
     from luthier.models.load import load as load
     from luthier.models.model import Model as Model
     from luthier.records.reader import read as read
+    from luthier.splits.split import split as split
     from luthier.training.run import Run as Run
     from luthier.training.run import fit as fit
     from luthier.training.run_plan import RunPlan as RunPlan
@@ -30,6 +33,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "InputError": "luthier.errors",
     "LuthierError": "luthier.errors",
+    "check": "luthier.checks.check",
+    "clean": "luthier.checks.clean",
     "Full": "luthier.training.settings",
     "Lora": "luthier.training.settings",
     "Model": "luthier.models.model",
@@ -39,6 +44,7 @@ _HOMES = {
     "load": "luthier.models.load",
     "plan": "luthier.training.run_plan",
     "read": "luthier.records.reader",
+    "split": "luthier.splits.split",
 }
 __all__ = [*_HOMES, "__version__"]
 

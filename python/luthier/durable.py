@@ -81,6 +81,13 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def path_sha256(path: Path) -> str:
+    """One SHA-256 for a file, or for the names and contents of the files directly inside a folder. Raises OSError."""
+    if path.is_dir():
+        return hashlib.sha256(json.dumps(content_sha256(path), sort_keys=True).encode()).hexdigest()
+    return file_sha256(path)
+
+
 def content_sha256(path: Path) -> dict[str, str]:
     """SHA-256 by file name: of the file itself, or of the files directly inside a folder. Raises OSError."""
     if path.is_dir():

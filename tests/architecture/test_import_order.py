@@ -25,13 +25,15 @@ ORDER = (
     "models",
     "generation",
     "evaluation",
-    "training",
     "baselines",
+    "checks",
+    "splits",
+    "training",
     "demo",
     "cli",
     "__main__",
 )
-HEAVY = ("torch", "transformers", "peft", "sklearn", "numpy", "jsonschema_rs", "huggingface_hub")
+HEAVY = ("torch", "transformers", "peft", "sklearn", "numpy", "jsonschema_rs", "huggingface_hub", "pyarrow")
 
 
 @dataclass(frozen=True)

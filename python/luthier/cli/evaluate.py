@@ -12,7 +12,7 @@ from luthier.cli import options
 
 def command(
     run: options.RunArgument = None,
-    test: Annotated[Path, typer.Option("--test", help="Rows with the right answers: JSONL or CSV.")] = ...,  # type: ignore[assignment]
+    test: Annotated[Path, typer.Option("--test", help="Rows with the right answers: JSONL, CSV, Parquet, ....")] = ...,  # type: ignore[assignment]
     model: options.ModelOption = None,
     adapter: options.AdapterFolder = None,
     out: Annotated[
@@ -28,6 +28,7 @@ def command(
     text: options.TextColumn = None,
     label: options.LabelColumn = None,
     system: options.SystemFile = None,
+    format: options.Format = None,
     skip_bad: options.SkipBad = False,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -43,7 +44,13 @@ def command(
 
     options.check_choice(run, model, adapter)
     options.set_threads(threads)
-    given: dict[str, Any] = {"max_new_tokens": max_new_tokens, "text": text, "label": label, "system": system}
+    given: dict[str, Any] = {
+        "max_new_tokens": max_new_tokens,
+        "text": text,
+        "label": label,
+        "system": system,
+        "format": format,
+    }
     given |= {"skip_bad": skip_bad, "limit": limit, "schema": _read_schema(schema) if schema is not None else None}
     with answer_progress("answers") as progress:
         given["on_progress"] = progress
@@ -51,7 +58,9 @@ def command(
             result = options.open_run(run, dtype).evaluate(test, out=out, **given)
         else:
             from luthier.evaluation import evaluate
+            from luthier.splits import open_sealed
 
+            open_sealed(test, by="evaluate")
             result = evaluate(options.load_model(str(model), adapter, dtype), test, out=out or Path(), **given)
 
     def show() -> None:

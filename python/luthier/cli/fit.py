@@ -16,7 +16,9 @@ def _option(name: str, help_text: str, panel_metavar: str | None = None) -> Any:
 
 
 def command(
-    train: Annotated[Path | None, typer.Argument(metavar="TRAIN", help="Rows to train on: JSONL or CSV.")] = None,
+    train: Annotated[
+        Path | None, typer.Argument(metavar="TRAIN", help="Rows to train on: JSONL, CSV, Parquet, ...")
+    ] = None,
     model: Annotated[
         str | None, _option("--model", "Transformers folder, GGUF file, known name or hub id.", "MODEL")
     ] = None,
@@ -63,10 +65,13 @@ def command(
         str | None, _option("--max-length", "Tokens of a row that are kept [default: 1024]", "N")
     ] = None,
     order: Annotated[str | None, _option("--order", "Order of the rows [default: shuffled]", "file|shuffled")] = None,
-    text: Annotated[str | None, _option("--text", "CSV: the column with the text.", "COLUMN")] = None,
-    label: Annotated[str | None, _option("--label", "CSV: the column with the answer.", "COLUMN")] = None,
+    text: Annotated[str | None, _option("--text", "The column or key with the text.", "COLUMN")] = None,
+    label: Annotated[str | None, _option("--label", "The column or key with the answer.", "COLUMN")] = None,
     system: Annotated[
         Path | None, _option("--system", "File with a system message for rows without one.", "FILE")
+    ] = None,
+    format: Annotated[
+        str | None, _option("--format", "What the rows are, where the guess is wrong.", "csv|alpaca|csv/alpaca|...")
     ] = None,
     skip_bad: Annotated[bool | None, _option("--skip-bad", "Leave out bad rows even if more than 1 % are bad.")] = None,
     dtype: Annotated[
@@ -88,6 +93,7 @@ def command(
     skip_memory_check: Annotated[
         bool | None, _option("--skip-memory-check", "Start even if the memory seems not to suffice.")
     ] = None,
+    no_check: Annotated[bool | None, _option("--no-check", "Do not look for faults of the rows first.")] = None,
     config: Annotated[
         Path | None, _option("--config", "YAML file with the same keys; flags win over it.", "FILE")
     ] = None,

@@ -12,7 +12,7 @@ from luthier.cli import options
 
 def command(
     run: options.RunArgument = None,
-    source: Annotated[Path, typer.Option("--in", help="Chat or prompt rows: JSONL or CSV.")] = ...,  # type: ignore[assignment]
+    source: Annotated[Path, typer.Option("--in", help="Chat or prompt rows: JSONL, CSV, Parquet, ....")] = ...,  # type: ignore[assignment]
     destination: Annotated[Path, typer.Option("--out", help="File for the same rows with 'output'.")] = ...,  # type: ignore[assignment]
     model: options.ModelOption = None,
     adapter: options.AdapterFolder = None,
@@ -22,6 +22,7 @@ def command(
     text: options.TextColumn = None,
     label: options.LabelColumn = None,
     system: options.SystemFile = None,
+    format: options.Format = None,
     skip_bad: options.SkipBad = False,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -36,7 +37,7 @@ def command(
     options.check_choice(run, model, adapter)
     options.set_threads(threads)
     given: dict[str, Any] = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
-    given |= {"text": text, "label": label, "system": system, "skip_bad": skip_bad}
+    given |= {"text": text, "label": label, "system": system, "format": format, "skip_bad": skip_bad}
     with answer_progress("answers") as progress:
         given["on_progress"] = progress
         if run is not None:

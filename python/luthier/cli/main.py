@@ -12,7 +12,22 @@ from typing import Annotated, Any
 
 import typer
 
-from luthier.cli import demo, evaluate, export, fetch, fit, generate, models, plan, profile, show, version
+from luthier.cli import (
+    check,
+    clean,
+    demo,
+    evaluate,
+    export,
+    fetch,
+    fit,
+    generate,
+    models,
+    plan,
+    profile,
+    show,
+    split,
+    version,
+)
 
 EXIT_FAILED = 1
 EXIT_INPUT = 2
@@ -26,6 +41,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command("check")(check.command)
+app.command("clean")(clean.command)
+app.command("split")(split.command)
 app.command("fit")(fit.command)
 app.command("plan")(plan.command)
 app.command("profile")(profile.command)

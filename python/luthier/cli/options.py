@@ -21,9 +21,13 @@ ModelOption = Annotated[
 AdapterFolder = Annotated[Path | None, typer.Option("--adapter", help="PEFT adapter folder for --model.")]
 Dtype = Annotated[str | None, typer.Option("--dtype", help="bfloat16 or float32 [default: the run's, else bfloat16]")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Processor threads [default: all cores]")]
-TextColumn = Annotated[str | None, typer.Option("--text", help="CSV: the column with the text.")]
-LabelColumn = Annotated[str | None, typer.Option("--label", help="CSV: the column with the answer.")]
+TextColumn = Annotated[str | None, typer.Option("--text", help="The column or key with the text.")]
+LabelColumn = Annotated[str | None, typer.Option("--label", help="The column or key with the answer.")]
 SystemFile = Annotated[Path | None, typer.Option("--system", help="File with a system message for rows without one.")]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", help="What the rows are, where the guess is wrong: csv, alpaca, csv/alpaca, ..."),
+]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out bad rows even if more than 1 % are bad.")]
 
 

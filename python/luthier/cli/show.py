@@ -17,6 +17,7 @@ def command(
     text: options.TextColumn = None,
     label: options.LabelColumn = None,
     system: options.SystemFile = None,
+    format: options.Format = None,
     json_output: options.Json = False,
 ) -> None:
     """Print the tokens of a row with the supervised ones marked.
@@ -30,7 +31,7 @@ def command(
     from luthier.text.encode import ChatEncoder
 
     file, line = _split(place)
-    records = read(file, text=text, label=label, system=system, skip_bad=True, purpose="prompt")
+    records = read(file, text=text, label=label, system=system, skip_bad=True, purpose="prompt", format=format)
     for bad in records.bad:
         if bad.line == line:
             raise InputError(str(bad))

@@ -33,6 +33,7 @@ def evaluate(
     label: str | None = None,
     system: str | os.PathLike[str] | None = None,
     skip_bad: bool = False,
+    format: str | None = None,
     limit: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
@@ -41,18 +42,18 @@ def evaluate(
 
     `out` is a folder for predictions.jsonl and evaluation.json (made if missing). `max_new_tokens` defaults to the
     longest reference in tokens, a quarter more, and 8. `schema` is a JSON Schema for tasks with JSON answers; without
-    it the references show what the schema is. `text`, `label` and `system` are as in `luthier.read`; `limit` takes the
-    first rows only; `on_progress` hears (rows finished, rows). Raises InputError for what cannot be read, and
+    it the references show what the schema is. `text`, `label`, `system` and `format` are as in `luthier.read`; `limit`
+    takes the first rows only; `on_progress` hears (rows finished, rows). Raises InputError for what cannot be read, and
     LuthierError for what cannot be written.
     """
     from luthier.models.model import Model
 
     if not isinstance(model, Model):
         model = model.model()
-    records = (
-        test if isinstance(test, Records) else read(test, text=text, label=label, system=system, skip_bad=skip_bad)
-    )
-    rows = list(records)[:limit]
+    if not isinstance(test, Records):
+        test = read(test, text=text, label=label, system=system, skip_bad=skip_bad, format=format)
+    records = test
+    rows = model.encoder.with_written_answers(records[:limit])
     expected = [_reference(record) for record in rows]
     if not rows:
         raise InputError(f"[evaluate] {records.path} holds no rows to evaluate on")

@@ -44,22 +44,23 @@ def generate_file(
     label: str | None = None,
     system: str | os.PathLike[str] | None = None,
     skip_bad: bool = False,
+    format: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> GenerationStats:
     """Answers every row of `source` and writes them to `destination` as JSON lines in the same order, all keys kept.
 
     A row's answer is the model's turn after its last user message, under the key "output"; an assistant message at the
-    end of the row is what is to be answered and is not shown to the model. `text`, `label` and `system` are as in
-    `luthier.read`. `destination` is replaced in one step at the end, so an interruption or a full disk leaves what was
-    there. `on_progress` hears (rows finished, rows). Raises InputError for what cannot be read, LuthierError for what
-    cannot be written.
+    end of the row is what is to be answered and is not shown to the model. `text`, `label`, `system` and `format` are
+    as in `luthier.read`. `destination` is replaced in one step at the end, so an interruption or a full disk leaves
+    what was there. `on_progress` hears (rows finished, rows). Raises InputError for what cannot be read, LuthierError
+    for what cannot be written.
     """
     target = Path(destination)
     if target.is_dir():
         raise InputError(f"[generate] {target} is a folder; name a file for the answers")
     if not target.absolute().parent.is_dir():
         raise InputError(f"[generate] there is no folder {target.absolute().parent} to write {target.name} to")
-    records = read(source, text=text, label=label, system=system, skip_bad=skip_bad, purpose="prompt")
+    records = read(source, text=text, label=label, system=system, skip_bad=skip_bad, purpose="prompt", format=format)
     total = len(records)
     if on_progress is not None:
         on_progress(0, total)

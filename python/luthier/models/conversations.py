@@ -11,27 +11,26 @@ from luthier.errors import InputError
 from luthier.records import Record, Records, read
 from luthier.records.rows import BadRowError, record_from_object
 
-Conversation = str | Record | Sequence[Mapping[str, Any]]
-"""A text (one user message), a list of {"role", "content"} messages, or a Record."""
+Conversation = str | Record | Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""A text (one user message), a list of {"role", "content"} messages, a row as in a file, such as {"messages": [...],
+"tools": [...]}, or a Record."""
 
 
 def is_batch(given: Conversation | Sequence[Conversation]) -> bool:
     """Whether `given` is a list of conversations rather than one."""
-    if isinstance(given, str | Record):
+    if isinstance(given, str | Record | Mapping):
         return False
-    return not (len(given) > 0 and isinstance(given[0], Mapping))
+    first = given[0] if len(given) > 0 else None
+    return not (isinstance(first, Mapping) and ("role" in first or "from" in first))
 
 
 def to_record(conversation: Conversation, index: int = 0) -> Record:
     """The Record of one prompt. Raises InputError that names conversation `index` and what is wrong with it."""
     if isinstance(conversation, Record):
         return conversation
-    row = (
-        {"prompt": conversation}
-        if isinstance(conversation, str)
-        else {"messages": [dict(item) for item in conversation]}
+    return _checked(
+        {"prompt": conversation} if isinstance(conversation, str) else _row(conversation), index, train=False
     )
-    return _checked(row, index, train=False)
 
 
 def training_records(rows: str | PathLike[str] | Records | Sequence[Conversation]) -> list[Record]:
@@ -51,7 +50,13 @@ def training_records(rows: str | PathLike[str] | Records | Sequence[Conversation
 def _training_record(row: Conversation, index: int) -> Record:
     if isinstance(row, str | Record):
         raise InputError(f"row {index} is a text; to train on it, give messages that end with the assistant's answer")
-    return _checked({"messages": [dict(item) for item in row]}, index, train=True)
+    return _checked(_row(row), index, train=True)
+
+
+def _row(conversation: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    if isinstance(conversation, Mapping):
+        return dict(conversation)
+    return {"messages": [dict(item) for item in conversation]}
 
 
 def _checked(row: Mapping[str, Any], index: int, train: bool) -> Record:

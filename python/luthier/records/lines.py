@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
-from luthier.records.rows import BadRowError
+from luthier.records.values import BadRowError
 
-__all__ = ["BYTE_ORDER_MARK", "decoded", "parsed", "parsed_lines"]
+__all__ = ["BYTE_ORDER_MARK", "decoded", "parsed", "parsed_lines", "refuse_constant"]
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -33,17 +33,18 @@ def decoded(line: bytes) -> str:
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise BadRowError(f"not UTF-8: byte 0x{line[error.start]:02x} at byte {error.start + 1} of the line") from None
+        reason = f"not UTF-8: byte 0x{line[error.start]:02x} at byte {error.start + 1} of the line"
+        raise BadRowError(reason, "encoding") from None
 
 
 def parsed(text: str) -> object:
     """The JSON value of one line. Raises BadRowError."""
     try:
-        value: object = json.loads(text, parse_constant=_refuse_constant)
+        value: object = json.loads(text, parse_constant=refuse_constant)
     except json.JSONDecodeError as error:
         hint = ""
         if text.strip() in ("[", "{"):
-            hint = "; each line must hold one whole JSON object"
+            hint = "; each line must hold one whole JSON object (a file that is one array: --format json)"
         raise BadRowError(f"not JSON: {error.msg} at character {error.pos + 1}{hint}") from None
     except RecursionError:
         raise BadRowError("not JSON that can be read: nested too deeply") from None
@@ -52,5 +53,6 @@ def parsed(text: str) -> object:
     return value
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def refuse_constant(name: str) -> NoReturn:
+    """Raises ValueError for NaN and the infinities, which Python reads and JSON lacks."""
     raise ValueError(f"{name} is not a JSON number")

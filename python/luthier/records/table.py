@@ -4,34 +4,59 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 from luthier.errors import InputError
 from luthier.records.lines import BYTE_ORDER_MARK
-from luthier.records.rows import BadRowError
+from luthier.records.values import BadRowError
 
-__all__ = ["parsed_table"]
+__all__ = ["Table", "read_table", "table_header"]
 
 _DELIMITERS = (",", ";", "\t", "|")
 # A NUL byte is carried through the parser as this lone surrogate, which no decoding yields.
 _NUL = "\udc00"
 
 
-def parsed_table(
-    lines: Iterable[bytes], *, wanted: tuple[str, ...], optional: tuple[str, ...] = (), file: str
-) -> Iterator[tuple[int, dict[str, str] | BadRowError]]:
-    """Each row with the 1-based line on which it starts: its cells by column, or BadRowError with the reason.
+@dataclass(frozen=True)
+class Table:
+    """A table with its header read: `choice` is the number of the columns chosen, `rows` are still to be read.
 
-    The delimiter is the first of comma, semicolon, tab and bar under which the header has the wanted columns.
-    Quoted cells may hold line ends. Raises InputError where the header lacks a wanted column.
+    Each row comes with the 1-based line on which it starts: its cells by column, or BadRowError with the reason.
+    """
+
+    columns: list[str]
+    choice: int
+    rows: Iterator[tuple[int, dict[str, str] | BadRowError]]
+
+
+def read_table(
+    lines: Iterable[bytes], *, choices: Sequence[tuple[str, ...]], file: str, tabs: bool = False
+) -> Table | None:
+    """The table in the lines of a file, None where there is no line.
+
+    `choices` are sets of columns, of which the first is taken that the header has under one of the delimiters comma,
+    semicolon, tab and bar, tried in this order; with `tabs` only tabs are delimiters. Quoted cells may hold line ends.
+    Raises InputError where the header has none of them.
     """
     # The default limit of 128 KiB a cell is below what documents need.
     csv.field_size_limit(sys.maxsize)
     text = _decoded(lines)
     first = next(text, None)
     if first is None:
-        return
-    delimiter, header = _header(first, wanted, optional, file)
+        return None
+    delimiter, header, choice = _header(first, choices, ("\t",) if tabs else _DELIMITERS, file)
+    return Table(header, choice, _rows(text, delimiter, header))
+
+
+def table_header(line: str, wanted: tuple[str, ...], optional: tuple[str, ...], file: str) -> tuple[str, list[str]]:
+    """The delimiter and the columns that a header line has. Raises InputError where it lacks a wanted column."""
+    delimiter, columns, _ = _header(line, [wanted + optional, wanted], _DELIMITERS, file)
+    return delimiter, columns
+
+
+def _rows(text: Iterator[str], delimiter: str, header: list[str]) -> Iterator[tuple[int, dict[str, str] | BadRowError]]:
     rows = csv.reader(text, delimiter=delimiter, strict=True)
     while True:
         start = rows.line_num + 2
@@ -53,21 +78,19 @@ def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
         yield line.decode("utf-8", errors="surrogateescape").replace("\0", _NUL)
 
 
-def _header(line: str, wanted: tuple[str, ...], optional: tuple[str, ...], file: str) -> tuple[str, list[str]]:
-    best: list[str] = []
-    for delimiter in _DELIMITERS:
-        try:
-            columns = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
-        except csv.Error:
-            continue
-        if all(name in columns for name in wanted + optional):
-            return delimiter, _distinct(columns, file)
-        if len(columns) > len(best):
-            best = columns
-            best_delimiter = delimiter
-    if best and all(name in best for name in wanted):
-        return best_delimiter, _distinct(best, file)
-    missing = next(name for name in wanted if name not in best)
+def _header(
+    line: str, choices: Sequence[tuple[str, ...]], delimiters: Sequence[str], file: str
+) -> tuple[str, list[str], int]:
+    headers: dict[str, list[str]] = {}
+    for delimiter in delimiters:
+        with suppress(csv.Error):
+            headers[delimiter] = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    for number, wanted in enumerate(choices):
+        for delimiter, columns in headers.items():
+            if all(name in columns for name in wanted):
+                return delimiter, _distinct(columns, file), number
+    best = max(headers.values(), key=len, default=[])
+    missing = next((name for name in choices[0] if name not in best), choices[0][0])
     present = ", ".join(repr(name) for name in best)
     raise InputError(
         f"{file}:1: there is no column {missing!r}; the columns are {present}. "
@@ -92,5 +115,5 @@ def _row(header: list[str], cells: list[str]) -> dict[str, str] | BadRowError:
             if "\udc80" <= character <= "\udcff":
                 offset = len(cell[: cell.index(character)].encode("utf-8", errors="surrogateescape"))
                 byte = ord(character) - 0xDC00
-                return BadRowError(f"not UTF-8: byte 0x{byte:02x} at byte {offset + 1} of column {name!r}")
+                return BadRowError(f"not UTF-8: byte 0x{byte:02x} at byte {offset + 1} of column {name!r}", "encoding")
     return dict(zip(header, cells))

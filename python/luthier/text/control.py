@@ -53,6 +53,8 @@ class ControlTokens:
         self._all = self.by_text | others
         self._pattern = _alternatives(self._all)
         self.control_pattern = control
+        written = {character for text in self.by_text for character in text}
+        self._signs = {sign for sign in written if not (sign.isalnum() or sign.isspace() or sign == "_")}
 
     def find(self, text: str, *, beside: str | None = None) -> list[ControlMatch]:
         """Every control token written in `text`, in order. `beside` is the same text for judging word boundaries."""
@@ -85,6 +87,17 @@ class ControlTokens:
                 if text.endswith(spelling[:size]) or text.startswith(spelling[-size:]):
                     return True
         return False
+
+    def harmless(self, text: str) -> bool:
+        """Whether no part of `text`, however it is cut and joined, helps to spell a control token.
+
+        It has none of the signs that spellings are made of besides letters, digits, spaces and underscores, and is no
+        word of one.
+        """
+        if not self._signs.isdisjoint(text):
+            return False
+        word = text.strip()
+        return all(word not in spelling and spelling not in word for spelling in self.by_text)
 
 
 def _alternatives(spellings: Iterable[str]) -> re.Pattern[str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from luthier.errors import InputError
 from luthier.records.record import Message, Record
@@ -45,8 +45,9 @@ class EncodedRow:
 class ChatEncoder:
     """Encodes records with one tokenizer and its chat template.
 
-    `template` replaces the tokenizer's own. Without any template a row is the text of its messages: system and user
-    contents end with a line end except before the answer, an assistant's content is followed by the end token:
+    `template` replaces the tokenizer's own; rows with tools take its template for them, where it has one. Without any
+    template a row is the text of its messages: system and user contents end with a line end except before the answer,
+    an assistant's content is followed by the end token:
 
         [bos] system \\n user assistant eos
 
@@ -59,12 +60,18 @@ class ChatEncoder:
             tokenizer = _with_template(tokenizer, template)
         compiled = tokenizer.template()
         self._segmenter = None if compiled is None else Segmenter(compiled, tokenizer.control, tokenizer.end_ids)
+        for_tools = tokenizer.template_for_tools()
+        self._tool_segmenter = self._segmenter
+        if for_tools is not None:
+            self._tool_segmenter = Segmenter(for_tools, tokenizer.control, tokenizer.end_ids)
         self.end_of_turn_id = tokenizer.eos_id
         self.end_ids = tokenizer.end_ids
         if self._segmenter is not None:
             self.end_ids = self._segmenter.end_ids
             if self._segmenter.end_of_turn is not None:
                 self.end_of_turn_id = self._segmenter.end_of_turn
+        if self._tool_segmenter is not None:
+            self.end_ids |= self._tool_segmenter.end_ids
         self._cache: OrderedDict[tuple[str, bool], Piece] = OrderedDict()
 
     def encode_row(self, record: Record) -> EncodedRow:
@@ -77,7 +84,7 @@ class ChatEncoder:
         encoded: list[EncodedRow] = []
         for start in range(0, len(rows), 256):
             some = rows[start : start + 256]
-            chats = [self._segmented(record.where, record.messages, False) for record in some]
+            chats = [self._segmented(record, record.messages, False) for record in some]
             pieces = self._pieces(chats)
             encoded += [_weighted(record, chat, pieces) for record, chat in zip(some, chats)]
         return encoded
@@ -88,7 +95,7 @@ class ChatEncoder:
 
     def encode_prompts(self, records: Iterable[Record]) -> list[list[int]]:
         """As encode_prompt, for many rows at once."""
-        chats = [self._segmented(record.where, record.prompt, True) for record in records]
+        chats = [self._segmented(record, record.prompt, True) for record in records]
         pieces = self._pieces(chats)
         encoded = []
         for chat in chats:
@@ -102,13 +109,41 @@ class ChatEncoder:
         """As encode_prompt, for messages that stand in no file."""
         return self.encode_prompt(Record(tuple(messages), file="messages"))
 
-    def _segmented(self, where: str, messages: Sequence[Message], add_generation_prompt: bool) -> SegmentedChat:
-        if self._segmenter is None:
-            return self._plain(messages)
+    @property
+    def writes_calls(self) -> bool:
+        """Whether the chat template writes tool calls; rows with calls are refused where it does not."""
+        return self._tool_segmenter is not None and self._tool_segmenter.call_style is not None
+
+    def reference(self, record: Record) -> str | None:
+        """The answer of a row as the model is to write it: `record.reference`, but tool calls as the template writes
+        them, decoded like any answer. Raises InputError as encode_row does."""
+        if record.reference is None or not record.messages[-1].tool_calls:
+            return record.reference
+        *prompt, answer = record.messages
+        asked = [replace(message, weight=0.0) for message in prompt]
+        row = self.encode_row(replace(record, messages=(*asked, replace(answer, weight=1.0)), weight=1.0))
+        written = zip(row.tokens, row.weights, row.ends)
+        return self.tokenizer.decode([token for token, weight, end in written if weight and not end])
+
+    def with_written_answers(self, records: Iterable[Record]) -> list[Record]:
+        """The records with `reference` as the answer of those that end in tool calls, to compare answers with."""
+        return [
+            replace(
+                record, messages=(*record.prompt, replace(last, content=self.reference(record) or "", tool_calls=()))
+            )
+            if record.messages and (last := record.messages[-1]).tool_calls
+            else record
+            for record in records
+        ]
+
+    def _segmented(self, record: Record, messages: Sequence[Message], add_generation_prompt: bool) -> SegmentedChat:
         try:
-            return self._segmenter.segment(messages, add_generation_prompt=add_generation_prompt)
+            segmenter = self._tool_segmenter if record.tools else self._segmenter
+            if segmenter is None:
+                return self._plain(messages)
+            return segmenter.segment(messages, record.tools, add_generation_prompt=add_generation_prompt)
         except InputError as error:
-            raise InputError(f"{where}: {error}") from None
+            raise InputError(f"{record.where}: {error}") from None
 
     def _plain(self, messages: Sequence[Message]) -> SegmentedChat:
         """Messages without a template, each content a segment of its own so that a prompt is a prefix of its row."""
@@ -121,6 +156,8 @@ class ChatEncoder:
             segments.append(Segment("content" if token is None else "control", text, position, token))
             position += len(text)
 
+        if any(message.tool_calls for message in messages):
+            raise InputError("the model has no chat template, which tool calls need; write them into the content")
         bos, eos = self.tokenizer.bos_id, self.tokenizer.eos_id
         if self.tokenizer.adds_bos and bos is not None:
             add(self.tokenizer.special_tokens["bos_token"], bos)
@@ -202,4 +239,5 @@ def _with_template(tokenizer: Tokenizer, template: str) -> Tokenizer:
     """A shallow copy of the tokenizer with another chat template."""
     changed = copy.copy(tokenizer)
     changed.chat_template = template
+    changed.tool_template = None
     return changed

@@ -10,7 +10,9 @@ from typing import Any
 
 from luthier.errors import InputError
 
-__all__ = ["TokenizerFiles", "read_tokenizer_files", "token_text"]
+__all__ = ["TOOL_TEMPLATE", "TokenizerFiles", "read_tokenizer_files", "token_text"]
+
+TOOL_TEMPLATE = "additional_chat_templates/tool_use.jinja"
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,14 @@ class TokenizerFiles:
     """What a folder says about its tokenizer.
 
     `description` is tokenizer.json, `config` tokenizer_config.json; `end_ids` come from generation_config.json.
+    `tool_template` is the one named tool_use, for chats with tools.
     """
 
     description: dict[str, Any]
     config: dict[str, Any]
     chat_template: str | None
     end_ids: tuple[int, ...]
+    tool_template: str | None = None
 
 
 def read_tokenizer_files(folder: Path) -> TokenizerFiles:
@@ -44,7 +48,8 @@ def read_tokenizer_files(folder: Path) -> TokenizerFiles:
     ends = [] if ends is None else ends if isinstance(ends, list) else [ends]
     if not all(isinstance(end, int) for end in ends):
         raise InputError(f"{generation_path}: eos_token_id is neither a number nor a list of numbers")
-    return TokenizerFiles(description, config, _chat_template(folder, config), tuple(ends))
+    template, tool_template = _chat_templates(folder, config)
+    return TokenizerFiles(description, config, template, tuple(ends), tool_template)
 
 
 def token_text(value: object) -> str | None:
@@ -54,20 +59,28 @@ def token_text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _chat_template(folder: Path, config: Mapping[str, Any]) -> str | None:
-    path = folder / "chat_template.jinja"
-    if path.exists():
-        try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read: {error}") from None
+def _chat_templates(folder: Path, config: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The default template and the one for chats with tools; files win over the configuration."""
+    default, tools = _text(folder / "chat_template.jinja"), _text(folder / TOOL_TEMPLATE)
+    if default is not None:
+        return default, tools
     template = config.get("chat_template")
     if isinstance(template, list):
         named = {item.get("name"): item.get("template") for item in template if isinstance(item, dict)}
-        template = named.get("default")
-    if template is not None and not isinstance(template, str):
-        raise InputError(f"{folder / 'tokenizer_config.json'}: chat_template is not a string")
-    return template
+        template, tools = named.get("default"), named.get("tool_use")
+    for found in (template, tools):
+        if found is not None and not isinstance(found, str):
+            raise InputError(f"{folder / 'tokenizer_config.json'}: chat_template is not a string")
+    return template, tools
+
+
+def _text(path: Path) -> str | None:
+    if not path.exists():
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
 
 
 def _json_object(path: Path) -> dict[str, Any]:

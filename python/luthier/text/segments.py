@@ -8,16 +8,20 @@ Transformers' apply_chat_template.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal
 
 from luthier.errors import InputError
 from luthier.records.record import Message
 from luthier.text.control import ControlMatch, ControlTokens
+from luthier.text.exchange import exchanged_spans
+from luthier.text.given import Chat, Given
+from luthier.text.probe import calls_in_probe, end_in_probe, generation_header
 from luthier.text.shadow import Shadows
 from luthier.text.template import ChatTemplate, Rendering, TemplateError
-from luthier.text.turns import Span, Turn, end_after, located, turn_from, with_edges
+from luthier.text.turns import Rendered, Span, Turn, located, turn_from, turn_from_mark, with_edges
 
 __all__ = ["Segment", "SegmentedChat", "Segmenter"]
 
@@ -41,119 +45,112 @@ class SegmentedChat:
     turns: tuple[Turn, ...]
 
 
-@dataclass(frozen=True)
-class _Rendered:
-    """What the template wrote, and the same with `contents` as they were marked, of equal length.
-
-    `shadowed` says whether they are shadows or the contents themselves; `spans` are those of generation marks.
-    """
-
-    text: str
-    marked: str
-    matches: list[ControlMatch]
-    contents: list[str]
-    spans: tuple[Span, ...]
-    shadowed: bool
-
-
 class Segmenter:
     """Splits chats under one template into segments.
 
-    `end_ids` are the tokens at which decoding stops; the token that the template writes after an assistant message is
-    added to them (`end_ids` of the object).
+    `end_ids` are the tokens at which decoding stops; the tokens that the template writes after an assistant message
+    and after tool calls are added to them (`end_ids` of the object). `call_style` says how the template wants tool
+    calls; it is None where the template does not write any.
     """
 
     def __init__(self, template: ChatTemplate, control: ControlTokens, end_ids: frozenset[int]) -> None:
         self.template = template
         self.control = control
-        self.header = self._generation_header()
-        probe = self._end_in_probe()
-        self.end_of_turn = probe
-        self.end_ids = frozenset(end_ids) | (frozenset() if probe is None else {probe})
+        self.header = generation_header(template)
+        self.end_of_turn = end_in_probe(template, control)
+        own = frozenset() if self.end_of_turn is None else {self.end_of_turn}
+        self.call_style, end_of_calls = calls_in_probe(template, control, end_ids | own)
+        self.end_ids = frozenset(end_ids) | own | end_of_calls
         self._keep = _kept_constants(template, control)
         # Spellings and template text must not be taken for shadows.
         self._reserved = template.source + "".join(template.variables.values()) + "".join(control.by_text)
+        self._harmless = lru_cache(maxsize=4096)(control.harmless)
 
-    def segment(self, messages: Sequence[Message], *, add_generation_prompt: bool = False) -> SegmentedChat:
+    def segment(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]] = (),
+        *,
+        add_generation_prompt: bool = False,
+    ) -> SegmentedChat:
         """The chat as segments. Raises InputError where the template refuses it or hides an assistant message."""
-        rendered = self._render(messages, add_generation_prompt)
+        chat = Chat(messages, tools, self.call_style)
+        if self.call_style is None and any(message.tool_calls for message in messages):
+            raise InputError(
+                "the model's chat template does not write tool calls; take a model whose template does, "
+                "or write the calls into the messages' content"
+            )
+        rendered = self._render(chat, add_generation_prompt)
         segments = _split(rendered.text, rendered.matches)
-        turns = () if add_generation_prompt else self._turns(messages, rendered)
+        turns = () if add_generation_prompt else self._turns(chat, rendered)
         return SegmentedChat(rendered.text, segments, turns)
 
-    def _render(self, messages: Sequence[Message], add_generation_prompt: bool) -> _Rendered:
-        contents = [message.content for message in messages]
-        plain = self._raw(messages, contents, add_generation_prompt)
-        first = self._shadowed(messages, contents, add_generation_prompt, plain, None)
+    def _render(self, chat: Chat, add_generation_prompt: bool) -> Rendered:
+        given = chat.given(chat.texts)
+        plain = self._raw(given, add_generation_prompt)
+        first = self._shadowed(chat, add_generation_prompt, None)
         if first is not None and first.text == plain.text:
             return first
         # The template looks into the contents: leave it the words that it looks for.
-        second = self._shadowed(messages, contents, add_generation_prompt, plain, self._keep) if self._keep else None
+        second = self._shadowed(chat, add_generation_prompt, self._keep) if self._keep else None
         if second is not None and second.text == plain.text:
             return second
         safe = second or first
         matches = self.control.find(plain.text)
         pattern = self.control.control_pattern
-        clean = pattern is None or not any(pattern.search(content) for content in contents)
+        clean = pattern is None or not any(pattern.search(text) for text in chat.texts)
         if clean and (safe is None or [m.token.id for m in matches] == [m.token.id for m in safe.matches]):
             if safe is None and matches:
                 raise InputError("the chat template renders this chat only as it stands, so it cannot be guarded")
-            return _Rendered(plain.text, plain.text, matches, contents, plain.generation_spans, False)
+            return Rendered(plain.text, plain.text, matches, chat.texts, given, plain.generation_spans, False)
         if safe is None:
             raise InputError("the chat template changes the messages' text, so control tokens cannot be told from it")
         return safe
 
-    def _shadowed(
-        self,
-        messages: Sequence[Message],
-        contents: Sequence[str],
-        add_generation_prompt: bool,
-        plain: Rendering,
-        keep: re.Pattern[str] | None,
-    ) -> _Rendered | None:
-        turns = 0
-        groups = []
-        for message in messages:
-            turns += message.role == "assistant"
-            groups.append(1 + turns % 7 if message.role == "assistant" else 0)
+    def _shadowed(self, chat: Chat, add_generation_prompt: bool, keep: re.Pattern[str] | None) -> Rendered | None:
+        contents = len(chat.messages)
+        # Of tools and calls only what could help to spell a control token: templates look into the rest.
+        hidden = [index for index, text in enumerate(chat.texts) if index < contents or not self._harmless(text)]
+        texts = list(chat.texts)
         try:
-            shadows = Shadows(contents, groups, reserved=self._reserved, keep=keep)
-            marked = self._raw(messages, shadows.texts, add_generation_prompt)
+            shadows = Shadows(
+                [texts[index] for index in hidden],
+                [chat.groups[index] for index in hidden],
+                reserved=self._reserved + "".join(texts[contents:]),
+                keep=keep,
+                escaped=chat.has_calls or len(texts) > contents,
+            )
+            for index, text in zip(hidden, shadows.texts):
+                texts[index] = text
+            given = chat.given(texts, shadows.escapes)
+            marked = self._raw(given, add_generation_prompt)
         except (TemplateError, ValueError):
             return None
         text = shadows.lifted(marked.text)
         matches = self.control.find(marked.text, beside=text)
-        return _Rendered(text, marked.text, matches, shadows.texts, marked.generation_spans, True)
+        return Rendered(text, marked.text, matches, texts, given, marked.generation_spans, True)
 
-    def _raw(self, messages: Sequence[Message], contents: Sequence[str], add_generation_prompt: bool) -> Rendering:
+    def _raw(self, given: Given, add_generation_prompt: bool) -> Rendering:
         return self.template.render(
-            [{"role": message.role, "content": content} for message, content in zip(messages, contents)],
-            add_generation_prompt=add_generation_prompt,
+            given.messages, tools=given.tools, add_generation_prompt=add_generation_prompt, escapes=given.escapes
         )
 
-    def _turns(self, messages: Sequence[Message], rendered: _Rendered) -> tuple[Turn, ...]:
-        assistants = [index for index, message in enumerate(messages) if message.role == "assistant"]
-        contents = [rendered.contents[index] for index in assistants]
+    def _turns(self, chat: Chat, rendered: Rendered) -> tuple[Turn, ...]:
+        assistants = [index for index, message in enumerate(chat.messages) if message.role == "assistant"]
         if len(rendered.spans) == len(assistants) and assistants:
-            return tuple(self._from_mark(rendered, index, span) for index, span in zip(assistants, rendered.spans))
-        if not rendered.shadowed:
-            # Without shadows only the order of all messages tells where each of them stands.
-            everything = located(rendered.marked, rendered.contents)
-            spans = None if everything is None else [everything[index] for index in assistants]
+            return tuple(
+                turn_from_mark(rendered, index, span, self.end_ids) for index, span in zip(assistants, rendered.spans)
+            )
+        if chat.has_calls:
+            spans = exchanged_spans(rendered, assistants, self.template, self.end_ids)
+            _check_calls(chat.messages, assistants, spans, rendered.text)
         else:
-            spans = located(rendered.marked, contents)
+            spans = self._content_spans(chat, rendered, assistants)
         if spans is None:
             raise InputError(
                 "the chat template leaves out or rewrites an assistant message, so its turn cannot be found; "
                 "put {% generation %} marks into the template"
             )
-
-        def with_content(index: int, content: str) -> str:
-            changed = list(rendered.contents)
-            changed[assistants[index]] = content
-            return self._raw(messages, changed, False).text
-
-        spans = with_edges(rendered.marked, spans, contents, with_content)
         turns: list[Turn] = []
         for index, span in zip(assistants, spans):
             turns.append(
@@ -170,42 +167,37 @@ class Segmenter:
             )
         return tuple(turns)
 
-    def _from_mark(self, rendered: _Rendered, index: int, span: Span) -> Turn:
-        start, end = span
-        inside = [m for m in rendered.matches if start <= m.start < end and m.token.id in self.end_ids]
-        if inside:
-            return Turn(index, start, end, inside[-1].start)
-        match = end_after(rendered.marked, rendered.matches, end, self.end_ids, shadowed=rendered.shadowed)
-        return Turn(index, start, end if match is None else match.end, None if match is None else match.start)
-
-    def _generation_header(self) -> str:
-        """What the template adds when the model is to answer, for example the assistant's header."""
-        probe = [{"role": "user", "content": "question"}]
-        try:
-            without = self.template.render(probe).text
-            with_prompt = self.template.render(probe, add_generation_prompt=True).text
-        except TemplateError:
-            return ""
-        return with_prompt[len(without) :] if with_prompt.startswith(without) else ""
-
-    def _end_in_probe(self) -> int | None:
-        """The control token that the template writes directly after the last assistant message."""
-        probe = [{"role": "user", "content": "\ue000"}, {"role": "assistant", "content": "\ue001"}]
-        try:
-            text = self.template.render(probe).text
-        except TemplateError:
+    def _content_spans(self, chat: Chat, rendered: Rendered, assistants: Sequence[int]) -> list[Span] | None:
+        """Where the contents of the assistant messages stand."""
+        contents = [rendered.texts[index] for index in assistants]
+        if rendered.shadowed:
+            spans = located(rendered.marked, contents)
+        else:
+            # Without shadows only the order of all messages tells where each of them stands.
+            everything = located(rendered.marked, rendered.texts[: len(chat.messages)])
+            spans = None if everything is None else [everything[index] for index in assistants]
+        if spans is None:
             return None
-        matches = self.control.find(text)
-        return next(
-            (
-                match.token.id
-                for match in matches
-                if "\ue001" in text
-                and match.end > text.rindex("\ue001") + 1
-                and not text[text.rindex("\ue001") + 1 : match.start].strip()
-            ),
-            None,
-        )
+
+        def with_content(index: int, content: str) -> str:
+            changed = list(rendered.texts)
+            changed[assistants[index]] = content
+            return self._raw(chat.given(changed, rendered.given.escapes), False).text
+
+        return with_edges(rendered.marked, spans, contents, with_content)
+
+
+def _check_calls(
+    messages: Sequence[Message], assistants: Sequence[int], spans: Sequence[Span] | None, text: str
+) -> None:
+    """Raises InputError where a call is missing from its turn: some templates write the first call alone."""
+    for index, (start, end) in zip(assistants, spans or ()):
+        for call in messages[index].tool_calls:
+            if call.name.isidentifier() and call.name not in text[start:end]:
+                raise InputError(
+                    f"the chat template leaves out the call of {call.name!r} in message {index + 1}; "
+                    "it may write one call a message only"
+                )
 
 
 def _split(text: str, matches: Sequence[ControlMatch]) -> tuple[Segment, ...]:

@@ -7,12 +7,15 @@ where its text went. Whitespace is left as it is, since templates strip it.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["Shadows"]
 
 # Unicode's supplementary private-use planes.
+# What escapes in JSON are made of.
+_ESCAPES = '\\"/bfnrtu0123456789abcdef'
 _PRIVATE = (range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE))
 
 
@@ -21,13 +24,20 @@ class Shadows:
 
     `groups[i]` numbers the alphabet that content i is written in; contents with different groups have no private
     character in common as long as the private planes have room. `keep` matches text to leave as it is; `reserved`
-    are characters that are not to be used. Raises ValueError where there are more different characters than room.
+    are characters that are not to be used. With `escaped`, `escapes` says how shadows are written in JSON, in shadows
+    again. Raises ValueError where there are more different characters than room.
     """
 
     def __init__(
-        self, contents: Sequence[str], groups: Sequence[int], *, reserved: str = "", keep: re.Pattern[str] | None = None
+        self,
+        contents: Sequence[str],
+        groups: Sequence[int],
+        *,
+        reserved: str = "",
+        keep: re.Pattern[str] | None = None,
+        escaped: bool = False,
     ) -> None:
-        everything = "".join(contents)
+        everything = "".join(contents) + (_ESCAPES if escaped else "")
         visible = sorted(character for character in set(everything) if not character.isspace())
         private = list(_private(everything + reserved, len(visible) * (max(groups, default=0) + 1)))
         banks = len(private) // len(visible) if visible else 1
@@ -47,10 +57,24 @@ class Shadows:
                 self.texts.append(content.translate(table))
             else:
                 self.texts.append(_translated(content, table, keep))
+        self.escapes = _json_escapes(tables.values()) if escaped else {}
 
     def lifted(self, text: str) -> str:
         """The text with each private character turned back into the one that it stands for; as long as before."""
         return text.translate(self._back)
+
+
+def _json_escapes(tables: Iterable[dict[int, int]]) -> dict[int, tuple[str, str]]:
+    """By shadow: how JSON writes it where that is not itself, with other characters left alone and in ASCII alone."""
+    escapes: dict[int, tuple[str, str]] = {}
+    for table in tables:
+        for character, shadow in table.items():
+            lax = json.dumps(chr(character), ensure_ascii=False)[1:-1]
+            strict = json.dumps(chr(character))[1:-1]
+            if strict != chr(character):
+                written = chr(shadow) if lax == chr(character) else lax.translate(table)
+                escapes[shadow] = (written, strict.translate(table))
+    return escapes
 
 
 def _translated(content: str, table: dict[int, int], keep: re.Pattern[str]) -> str:

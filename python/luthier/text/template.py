@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -15,11 +14,12 @@ import jinja2.nodes
 from jinja2.parser import Parser
 
 from luthier.errors import InputError
+from luthier.text.json_text import Escapes, json_text, marked_by
 from luthier.text.sandbox import MOST_CHARACTERS, Sandbox, TemplateError, time_limit
 
 __all__ = ["ChatTemplate", "Rendering", "TemplateError"]
 
-ChatMessages = Sequence[Mapping[str, str]]
+ChatMessages = Sequence[Mapping[str, Any]]
 
 _FILE = "<chat template>"
 
@@ -55,7 +55,7 @@ class ChatTemplate:
         self.source = source
         self.variables = dict(variables or {})
         environment = Sandbox([_GenerationBlock, jinja2.ext.loopcontrols])
-        environment.filters["tojson"] = _to_json
+        environment.filters["tojson"] = json_text
         environment.globals["raise_exception"] = _raise_exception
         environment.globals["strftime_now"] = _strftime_now
         try:
@@ -69,16 +69,24 @@ class ChatTemplate:
             raise InputError(f"chat template: cannot be compiled: {error}") from None
         self.constants = _constants(environment.parse(source))
 
-    def render(self, messages: ChatMessages, *, add_generation_prompt: bool = False) -> Rendering:
-        """The chat as text. Raises TemplateError with the template's own message, or the limit it ran into."""
+    def render(
+        self,
+        messages: ChatMessages,
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        add_generation_prompt: bool = False,
+        escapes: Escapes | None = None,
+    ) -> Rendering:
+        """The chat as text. `escapes` are those of the shadows in the chat, which `tojson` is to escape as what they
+        stand for. Raises TemplateError with the template's own message, or the limit it ran into."""
         progress = _Progress()
         token = _progress.set(progress)
         blocks: list[str] = []
         try:
-            with time_limit(_FILE):
+            with time_limit(_FILE), marked_by(escapes):
                 for block in self._template.generate(
                     messages=[dict(message) for message in messages],
-                    tools=None,
+                    tools=None if tools is None else [dict(tool) for tool in tools],
                     documents=None,
                     add_generation_prompt=add_generation_prompt,
                     **self.variables,
@@ -122,17 +130,6 @@ class _GenerationBlock(jinja2.ext.Extension):
 
 def _raise_exception(message: str) -> NoReturn:
     raise jinja2.TemplateError(message)
-
-
-def _to_json(
-    value: Any,
-    ensure_ascii: bool = False,
-    indent: int | None = None,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,
-) -> str:
-    """JSON without the HTML escapes of Jinja's own filter."""
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
 def _strftime_now(format: str) -> str:

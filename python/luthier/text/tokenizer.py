@@ -18,7 +18,7 @@ from luthier.text.description import (
     with_special,
     without_first_prefix,
 )
-from luthier.text.files import read_tokenizer_files, token_text
+from luthier.text.files import TOOL_TEMPLATE, read_tokenizer_files, token_text
 from luthier.text.gguf_tokenizer import description_from_gguf
 from luthier.text.template import ChatTemplate
 
@@ -38,6 +38,7 @@ class Tokenizer:
 
     `special_tokens` maps names such as `eos_token` to their texts; `control` are the tokens that content never
     yields; `end_ids` are those at which decoding stops; `adds_bos` says whether plain text starts with `bos_id`.
+    `tool_template` is a template for chats with tools, which few models have besides `chat_template`.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Tokenizer:
         *,
         special_tokens: Mapping[str, str],
         chat_template: str | None = None,
+        tool_template: str | None = None,
         end_ids: Iterable[int] = (),
         adds_bos: bool = False,
         config: Mapping[str, Any] | None = None,
@@ -55,6 +57,7 @@ class Tokenizer:
         self._config = dict(config) if config is not None else _configuration(special_tokens, adds_bos)
         self.special_tokens = dict(special_tokens)
         self.chat_template = chat_template
+        self.tool_template = tool_template
         self.adds_bos = adds_bos
         # Text is encoded by backends that know which tokens are control tokens, and never match them.
         control = control_texts(self._description, self.special_tokens.values(), source)
@@ -89,6 +92,7 @@ class Tokenizer:
             with_configured(files.description, files.config),
             special_tokens=special,
             chat_template=files.chat_template,
+            tool_template=files.tool_template,
             end_ids=files.end_ids,
             adds_bos=bool(files.config.get("add_bos_token", False)),
             config=files.config,
@@ -113,10 +117,12 @@ class Tokenizer:
                 raise InputError(f"GGUF: tokenizer.ggml.{key}_token_id is {id}, but there are {len(tokens)} tokens")
             special[name] = str(tokens[int(id)])
         template = metadata.get("tokenizer.chat_template")
+        tool_template = metadata.get("tokenizer.chat_template.tool_use")
         return cls(
             description,
             special_tokens=special,
             chat_template=None if template is None else str(template),
+            tool_template=None if tool_template is None else str(tool_template),
             end_ids=[int(metadata[key]) for key in _GGUF_ENDS if metadata.get(key) is not None],
             adds_bos=bool(metadata.get("tokenizer.ggml.add_bos_token", False)),
             source="GGUF",
@@ -152,6 +158,10 @@ class Tokenizer:
         """The compiled chat template, or None. Raises InputError where it is no template."""
         return None if self.chat_template is None else ChatTemplate(self.chat_template, self.special_tokens)
 
+    def template_for_tools(self) -> ChatTemplate | None:
+        """The compiled template for chats with tools, where the model has one for them. Raises InputError."""
+        return None if self.tool_template is None else ChatTemplate(self.tool_template, self.special_tokens)
+
     def save(self, folder: str | PathLike[str]) -> None:
         """Writes tokenizer.json, tokenizer_config.json and chat_template.jinja, as Transformers' AutoTokenizer reads
         them. The folder is made if it is missing."""
@@ -163,6 +173,9 @@ class Tokenizer:
             (folder / "tokenizer_config.json").write_text(config + "\n", encoding="utf-8")
             if self.chat_template is not None:
                 (folder / "chat_template.jinja").write_text(self.chat_template, encoding="utf-8")
+            if self.tool_template is not None:
+                (folder / TOOL_TEMPLATE).parent.mkdir(exist_ok=True)
+                (folder / TOOL_TEMPLATE).write_text(self.tool_template, encoding="utf-8")
         except OSError as error:
             raise InputError(f"{folder}: the tokenizer cannot be saved: {error.strerror or error}") from None
 

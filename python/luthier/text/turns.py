@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from luthier.text.control import ControlMatch
+from luthier.text.given import Given
 
-__all__ = ["Span", "Turn", "end_after", "located", "turn_from", "with_edges"]
+__all__ = ["Rendered", "Span", "Turn", "end_after", "located", "turn_from", "turn_from_mark", "with_edges"]
 
 Span = tuple[int, int]
 
@@ -28,6 +29,23 @@ class Turn:
     start: int
     end: int
     end_of_turn: int | None
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What the template wrote, and the same with `texts` as they were marked, of equal length.
+
+    `shadowed` says whether they are shadows or the chat's own texts; `given` is what the template got, `spans` are
+    those of generation marks.
+    """
+
+    text: str
+    marked: str
+    matches: list[ControlMatch]
+    texts: list[str]
+    given: Given
+    spans: tuple[Span, ...]
+    shadowed: bool
 
 
 def located(rendered: str, contents: Sequence[str]) -> list[Span] | None:
@@ -118,6 +136,16 @@ def turn_from(
     if match is None:
         return Turn(message, start, end, None)
     return Turn(message, start, match.start + len(match.token.text) + _leading(rendered, match), match.start)
+
+
+def turn_from_mark(rendered: Rendered, message: int, span: Span, end_ids: frozenset[int]) -> Turn:
+    """The turn of a generation block; its end-of-turn token is the last in the block, or the one behind it."""
+    start, end = span
+    inside = [m for m in rendered.matches if start <= m.start < end and m.token.id in end_ids]
+    if inside:
+        return Turn(message, start, end, inside[-1].start)
+    match = end_after(rendered.marked, rendered.matches, end, end_ids, shadowed=rendered.shadowed)
+    return Turn(message, start, end if match is None else match.end, None if match is None else match.start)
 
 
 def _stripped(match: ControlMatch) -> int:

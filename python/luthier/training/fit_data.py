@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from luthier.errors import InputError
-from luthier.records.record import Record, Records
+from luthier.records.record import Message, Record, Records
 from luthier.training.ledger_file import LedgerLine, bad_row
 from luthier.training.settings import DataSettings
 
@@ -46,7 +46,7 @@ def read_records(path: str, data: DataSettings) -> Records:
     """The records of a training or validation file. Raises InputError as `luthier.records.read` does."""
     from luthier.records import read
 
-    return read(path, text=data.text, label=data.label, system=data.system, skip_bad=data.skip_bad)
+    return read(path, text=data.text, label=data.label, system=data.system, skip_bad=data.skip_bad, format=data.format)
 
 
 def encode_records(records: Sequence[Record], tokenizer: Tokenizer, max_length: int) -> FitRows:
@@ -79,6 +79,20 @@ def load_rows(
 
     Raises InputError as the functions above do, and when there is nothing to train on.
     """
+    train_records, valid_records = read_rows(data, train_records, valid_records)
+    train = encode_records(train_records, tokenizer, data.max_length)
+    return train, encode_records(valid_records, tokenizer, data.max_length) if valid_records is not None else None
+
+
+def read_rows(
+    data: DataSettings,
+    train_records: Sequence[Record] | None = None,
+    valid_records: Sequence[Record] | None = None,
+) -> tuple[Sequence[Record], Sequence[Record] | None]:
+    """The records to train on and, where there are any, those to validate on; read from files unless given.
+
+    Raises InputError as `read_records` does, and when there is nothing to train on.
+    """
     if train_records is None:
         if data.train is None:
             raise InputError(
@@ -87,17 +101,24 @@ def load_rows(
         train_records = read_records(data.train, data)
     if valid_records is None and data.valid is not None:
         valid_records = read_records(data.valid, data)
-    train = encode_records(train_records, tokenizer, data.max_length)
-    return train, encode_records(valid_records, tokenizer, data.max_length) if valid_records is not None else None
+    return train_records, valid_records
 
 
 def rows_sha256(records: Sequence[Record]) -> str:
-    """SHA-256 over what training sees of the records: roles, contents and weights, in order."""
+    """SHA-256 over what training sees of the records: roles, contents, weights, calls and tools, in order."""
     digest = hashlib.sha256()
     for record in records:
-        messages = [(message.role, message.content, message.weight) for message in record.messages]
-        digest.update(json.dumps([messages, record.weight], ensure_ascii=True).encode())
+        messages = [_seen(message) for message in record.messages]
+        tools = [list(record.tools)] if record.tools else []
+        digest.update(json.dumps([messages, record.weight, *tools], ensure_ascii=True).encode())
     return digest.hexdigest()
+
+
+def _seen(message: Message) -> list[Any]:
+    plain = [message.role, message.content, message.weight]
+    if message.role == "tool":
+        return [*plain, message.name, message.tool_call_id]
+    return plain + [[call.id, call.name, dict(call.arguments)] for call in message.tool_calls]
 
 
 def _nothing_left(name: str, dataset: Dataset, max_length: int) -> str:

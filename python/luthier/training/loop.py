@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from luthier import durable
 from luthier.errors import InputError, LuthierError
 from luthier.training import fit_model, output_folder, run_record
+from luthier.training.check_rows import check_rows
 from luthier.training.checkpoint import Checkpoints, RunState
 from luthier.training.continuation import check_inputs, check_processes
-from luthier.training.fit_data import FitRows, load_rows
+from luthier.training.fit_data import FitRows, load_rows, read_rows
 from luthier.training.interrupts import Interrupted, stop_on_signals
 from luthier.training.ledger_file import LedgerLine, ledger_lines, summarise, write_ledger
 from luthier.training.progress import Progress
@@ -70,6 +71,9 @@ def fit_to_folder(
 
     # Rows to tokens: the data sets hold what is trained on and count what becomes of every row.
     tokenizer = load_tokenizer(source)
+    train_records, valid_records = read_rows(data, train_records, valid_records)
+    looks = ranks.first and not resume and not settings.start.no_check
+    faults = check_rows(data, train_records, valid_records, progress) if looks else None
     train, valid = load_rows(data, tokenizer, train_records, valid_records)
     _note_rows(progress, train, data.max_length)
 
@@ -112,6 +116,8 @@ def fit_to_folder(
                 recorded |= fit_model.recorded_values(adapter)
             record = run_record.new_record(recorded, hashes | _file_hashes(settings), _core.threads())
             record["machine"]["processes"] = ranks.count
+            if faults is not None:
+                record["check"] = faults
             _write(ranks, out, lambda: output_folder.clear_run(out))
         _write(ranks, out, lambda: run_record.write_record(out, record))
         seen_before = state.times_seen if state is not None else []
@@ -179,7 +185,7 @@ def _file_hashes(settings: FitSettings) -> dict[str, str | None]:
     data = settings.data
     paths = {"train_file": data.train, "valid_file": data.valid, "test_file": data.test}
     try:
-        return {name: durable.file_sha256(Path(path)) if path is not None else None for name, path in paths.items()}
+        return {name: durable.path_sha256(Path(path)) if path is not None else None for name, path in paths.items()}
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read: {error.strerror or error}") from None
 

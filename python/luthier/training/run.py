@@ -85,7 +85,7 @@ def run_fit(
             out = fit_to_folder(settings, progress, train_rows, valid_rows, ranks)
     run = Run(out)
     if settings.data.test is not None and ranks.first:
-        run.evaluate(settings.data.test)
+        run.evaluate(settings.data.test, opened_by="fit")
     return run
 
 
@@ -159,18 +159,23 @@ class Run:
         other._dtype = dtype
         return other
 
-    def evaluate(self, test: Any, out: str | PathLike[str] | None = None, **options: Any) -> Evaluation:
+    def evaluate(
+        self, test: Any, out: str | PathLike[str] | None = None, *, opened_by: str = "evaluate", **options: Any
+    ) -> Evaluation:
         """Answers the rows of a test file and compares; writes evaluation.json and predictions.jsonl into the run's
         folder.
 
         Column names and the system message are those of the run unless given. Every opening of a test file is counted
-        in run.json. `options` are those of `luthier.evaluation.evaluate`.
+        in run.json, and in the seal beside the file where `luthier split` made it, as one by `opened_by`. `options` are
+        those of `luthier.evaluation.evaluate`.
         """
         from luthier.evaluation import evaluate
+        from luthier.splits import open_sealed
 
         model = self.model()
         if isinstance(test, str | PathLike):
             options = self._reading(options)
+            open_sealed(test, by=opened_by, run=self.folder)
             run_record.count_test_opening(self.folder, Path(test))
         return evaluate(model, test, out=out if out is not None else self.folder, **options)
 
@@ -198,7 +203,7 @@ class Run:
     def _reading(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Options with the run's columns and system message where the caller gives none."""
         settings = self.settings
-        own = {key: settings[key] for key in ("text", "label", "system") if settings.get(key) is not None}
+        own = {key: settings[key] for key in ("text", "label", "system", "format") if settings.get(key) is not None}
         return own | {key: value for key, value in options.items() if value is not None}
 
     def _facts(self) -> list[tuple[str, str]]:

@@ -68,7 +68,7 @@ def count_test_opening(out: Path, path: Path) -> int:
     """
     record = read_record(out)
     try:
-        digest = durable.file_sha256(path)
+        digest = durable.path_sha256(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     entry = record.setdefault("test_opened", {}).setdefault(digest, {"file": str(path), "times": 0})

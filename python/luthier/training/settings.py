@@ -68,6 +68,7 @@ class DataSettings(BaseModel):
     text: str | None = None
     label: str | None = None
     system: str | None = None
+    format: str | None = None
     max_length: int = Field(1024, ge=2, le=1 << 20)
     order: Literal["file", "shuffled"] = "shuffled"
     skip_bad: bool = False
@@ -106,12 +107,13 @@ class RunSettings(BaseModel):
 
 
 class StartSettings(BaseModel):
-    """What to do with a run that is already in the output folder, and whether to start where memory seems short."""
+    """What to do with a run that is already in the output folder, and which looks before the start to leave out."""
 
     model_config = _STRICT
     resume: bool = False
     overwrite: bool = False
     skip_memory_check: bool = False
+    no_check: bool = False
 
 
 class FitSettings(BaseModel):

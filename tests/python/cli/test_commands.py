@@ -12,7 +12,7 @@ import pytest
 from fit_case import PYTHON_FOLDER, FitCase, luthier, write_rows
 from luthier.training.settings import KEYS, compose, flatten, spell
 
-COMMANDS = ("fit", "plan", "profile", "evaluate", "generate", "export", "show", "models", "fetch", "demo", "version")
+COMMANDS = tuple("split fit plan profile evaluate generate export show models fetch demo version".split())
 
 
 def help_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -157,12 +157,7 @@ def test_generation_rows_tell_prompt_and_reference_apart(tmp_path: Path) -> None
         ({"messages": [{"role": "user", "content": " \n"}]}, "messages[0].content is empty"),
         ({"messages": [{"role": "User", "content": "hello"}]}, "'User'; known roles are"),
         ({"messages": [{"role": 4, "content": "hello"}]}, "the role a number"),
-        ({"messages": [{"role": "tool", "content": "hello"}]}, "tool calling is not supported yet"),
-        (
-            {"messages": [GOOD["messages"][0], {"role": "assistant", "content": None, "tool_calls": [{}]}]},
-            "tool calling is not supported yet",
-        ),
-        ({**GOOD, "tools": [{"type": "function"}]}, "tool calling is not supported yet"),
+        ({"messages": [{"role": "tool", "content": "hello"}]}, "a tool answers an assistant message"),
         (chat("assistant"), "'assistant' where 'user' is due"),
         (chat("system"), "no user message"),
         (chat("user"), "no answer to learn"),
