@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from luthier.errors import InputError
 from luthier.evaluation.classes import classification, is_classification
-from luthier.evaluation.evaluate import judge
+from luthier.evaluation.judge import judge
 from luthier.evaluation.json_answers import are_json, json_figures, parse, same, schema_of
 from luthier.evaluation.result import Evaluation
 from luthier.records import Message, Record
@@ -71,7 +71,7 @@ def test_answers_are_compared_without_white_space_at_the_ends() -> None:
     assert evaluation.classification is None
     assert evaluation.json_figures is None
     first = json.loads(evaluation.predictions_jsonl().splitlines()[0])
-    assert first == {"file": "t.jsonl", "line": 1, "expected": "yes", "output": " yes\n", "correct": True}
+    assert first == {"file": "t.jsonl", "line": 1, "expected": "yes", "output": " yes\n", "correct": True, "score": 1.0}
 
 
 def test_accuracy_is_exact_match_where_answers_are_few() -> None:
