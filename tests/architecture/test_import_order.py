@@ -25,13 +25,13 @@ ORDER = (
     "models",
     "generation",
     "evaluation",
-    "training",
     "baselines",
+    "training",
     "demo",
     "cli",
     "__main__",
 )
-HEAVY = ("torch", "transformers", "peft", "sklearn", "numpy", "jsonschema_rs", "huggingface_hub")
+HEAVY = ("torch", "transformers", "peft", "sklearn", "scipy", "numpy", "sacrebleu", "jsonschema_rs", "huggingface_hub")
 
 
 @dataclass(frozen=True)

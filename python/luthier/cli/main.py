@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from luthier.cli import demo, evaluate, export, fetch, fit, generate, models, plan, profile, show, version
+from luthier.cli import baseline, demo, evaluate, export, fetch, fit, generate, models, plan, profile, show, version
 
 EXIT_FAILED = 1
 EXIT_INPUT = 2
@@ -30,6 +30,7 @@ app.command("fit")(fit.command)
 app.command("plan")(plan.command)
 app.command("profile")(profile.command)
 app.command("evaluate")(evaluate.command)
+app.command("baseline")(baseline.command)
 app.command("generate")(generate.command)
 app.command("export")(export.command)
 app.command("show")(show.command)

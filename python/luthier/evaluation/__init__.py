@@ -8,6 +8,7 @@ compare(evaluation, other)                              # the difference, and wh
 from luthier.evaluation.classes import ClassFigures, Classification
 from luthier.evaluation.compare import Comparison, Difference, compare
 from luthier.evaluation.evaluate import evaluate
+from luthier.evaluation.files import read_evaluation
 from luthier.evaluation.intervals import Interval
 from luthier.evaluation.json_answers import JsonFigures
 from luthier.evaluation.judge import judge
@@ -27,4 +28,5 @@ __all__ = [
     "compare",
     "evaluate",
     "judge",
+    "read_evaluation",
 ]

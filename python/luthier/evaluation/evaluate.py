@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.errors import InputError, LuthierError
+from luthier.errors import InputError
 from luthier.evaluation.blocks import Block
 from luthier.evaluation.calibration import Calibration, calibration
+from luthier.evaluation.files import write_evaluation
 from luthier.evaluation.judge import judge, reference
 from luthier.evaluation.label_probabilities import label_probabilities
 from luthier.evaluation.perplexity import answer_perplexity
@@ -150,16 +150,3 @@ def label_calibration(model: Model, rows: Sequence[Record], most: int) -> Calibr
         confidences.append(max(probabilities))
         right.append(labels[probabilities.index(max(probabilities))] == reference(record).strip())
     return calibration(confidences, right)
-
-
-def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
-    """Writes predictions.jsonl, then evaluation.json. Raises LuthierError when the folder cannot be written."""
-    from luthier.durable import write_text
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "predictions.jsonl", evaluation.predictions_jsonl())
-        text = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        write_text(folder / "evaluation.json", text + "\n")
-    except OSError as error:
-        raise LuthierError(f"[evaluate] cannot write to {folder}: {error.strerror or error}") from error

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from luthier.errors import InputError
 from luthier.evaluation.classes import classification, is_classification
-from luthier.evaluation.judge import judge
 from luthier.evaluation.json_answers import are_json, json_figures, parse, same, schema_of
+from luthier.evaluation.judge import judge
 from luthier.evaluation.result import Evaluation
 from luthier.records import Message, Record
 
