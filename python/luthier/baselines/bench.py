@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MOST_FREQUENT = "most frequent answer"
 CLASSIFIER = "TF-IDF + logistic regression"
-NEIGHBOUR = "answer of the nearest training row"
+NEIGHBOUR = "nearest training row"
 PROMPT = "untuned, prompt alone"
 
 

@@ -11,12 +11,13 @@ from luthier.baselines.bench import CLASSIFIER, MOST_FREQUENT, NEIGHBOUR, PROMPT
 from luthier.baselines.files import write_baselines
 from luthier.baselines.predictions import read_predictions
 from luthier.baselines.result import Baselines
+from luthier.baselines.texts import answer_text
 from luthier.errors import InputError
 from luthier.evaluation import Evaluation, compare
 from luthier.evaluation.evaluate import Progress
 from luthier.evaluation.judge import reference
 from luthier.evaluation.rules import Rule, parse_rule
-from luthier.evaluation.tasks import checked_task
+from luthier.evaluation.tasks import Task, checked_task, detect_task
 from luthier.records import Record, Records, read
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def baseline(
     if not learned:
         raise InputError(f"[baseline] {learned.path} holds no rows to learn from")
     outside = {name: read_predictions(path, held_out)[: len(rows)] for name, path in (predictions or {}).items()}
-    known = checked_task(task or (tuned.task if tuned else None), [reference(row).strip() for row in rows])
+    known = _task(task or (tuned.task if tuned else None), rows, learned)
     parsed = [rule if isinstance(rule, Rule) else parse_rule(rule) for rule in rules]
     names = [*(predictions or {})]
     if taken := {MOST_FREQUENT, CLASSIFIER, NEIGHBOUR, PROMPT}.intersection(names):
@@ -103,6 +104,15 @@ def baseline(
     if out is not None:
         write_baselines(found, Path(out))
     return found
+
+
+def _task(given: str | None, rows: Sequence[Record], train: Sequence[Record]) -> Task:
+    """The task that is named, or what the test rows show; a few of them may not show the classes of the training
+    rows."""
+    known = checked_task(given, [reference(row).strip() for row in rows])
+    if given is None and known == "write" and detect_task([answer_text(row) for row in train]) == "classify":
+        return "classify"
+    return known
 
 
 def _loaded(model: Model | str | os.PathLike[str], dtype: str) -> Model:

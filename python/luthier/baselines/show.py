@@ -7,28 +7,31 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from luthier.evaluation.compare import Difference
-from luthier.evaluation.result import METRIC_NAMES, Evaluation, with_interval
+from luthier.evaluation.result import METRIC_NAMES, Evaluation
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from luthier.baselines.result import Baselines
+    from luthier.baselines.result import BaselineResult, Baselines
 
-_TUNED = "the tuned model"
+_TUNED = "tuned"
 
 
 def tables(found: Baselines) -> Iterator[RenderableType]:
     """The table, and below it what one should know."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     head, *rows = cells(found)
-    table = Table(head[0])
+    table = Table(head[0], box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in head[1:]:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*map(Text, row))
+    yield Text()
     yield table
+    yield Text()
     for line in remarks(found):
         yield Text(line)
 
@@ -38,27 +41,21 @@ def cells(found: Baselines) -> list[list[str]]:
     evaluations = [found.tuned] if found.tuned is not None else [result.evaluation for result in found.results[:1]]
     metric = METRIC_NAMES[evaluations[0].metric] if evaluations else "quality"
     tuned = found.tuned
-    head = [f"{found.n:,} held-out rows", f"{metric}, %", *(["tuned minus it", "p (exact)"] if tuned else [])]
-    table = [[*head, "ms", "prompt tokens", "new tokens"]]
+    head = [f"{found.n:,} held-out rows", f"{metric}, %", *(["tuned minus it"] if tuned else [])]
+    table = [[*head, "ms", "tokens"]]
     if tuned is not None:
-        table.append([_TUNED, with_interval(tuned.primary), "", "", *_tuned_costs(tuned)])
+        table.append([_TUNED, _quality(tuned), "", *_costs_of(tuned)])
     for result in found.results:
         compared = found.comparison(result.name)
-        row = [result.name, with_interval(result.evaluation.primary)]
-        if tuned is not None:
-            row += ["", ""] if compared is None else [_signed(compared.primary), f"{compared.exact_match.p:.2g}"]
-        row += [
-            _number(result.milliseconds_per_request, 1),
-            _number(result.prompt_tokens_per_request, 0),
-            _number(result.new_tokens_per_request, 0),
-        ]
-        table.append(row)
+        difference = [] if tuned is None else [_signed(compared.primary) if compared is not None else ""]
+        table.append([result.name, _quality(result.evaluation), *difference, *_costs(result)])
     return table
 
 
 def remarks(found: Baselines) -> list[str]:
     """What stands below the table, a line each."""
-    lines = [f"{result.name}: {note}" for result in found.results for note in result.notes]
+    lines = ["In brackets: 95 % intervals. ms and tokens (prompt + new): means per request, many answered at once."]
+    lines += [f"{result.name}: {note}" for result in found.results for note in result.notes]
     lines += [f"{skipped.name}: not run: {skipped.reason}" for skipped in found.skipped]
     saved = found.prompt_tokens_saved_per_million_requests
     if saved is not None:
@@ -75,15 +72,25 @@ def as_html(found: Baselines) -> str:
     return f"<table><tr>{top}</tr>{body}</table>{below}"
 
 
-def _tuned_costs(tuned: Evaluation) -> list[str]:
-    tokens = tuned.prompt_tokens / tuned.n if tuned.prompt_tokens else None
-    return [_number(1000 * tuned.seconds / tuned.n, 1), _number(tokens, 0), _number(tuned.new_tokens / tuned.n, 0)]
+def _quality(evaluation: Evaluation) -> str:
+    found = evaluation.primary
+    return "" if found is None else f"{100 * found.value:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
 def _signed(found: Difference) -> str:
-    low, high = (f"{100 * end:+.1f}" for end in (found.low, found.high))
-    return f"{100 * found.difference:+.1f} ({low} to {high})"
+    return f"{100 * found.difference:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
 
 
-def _number(value: float | None, places: int) -> str:
-    return "" if value is None else f"{value:,.{places}f}"
+def _costs_of(tuned: Evaluation) -> list[str]:
+    tokens = f"{tuned.prompt_tokens / tuned.n:,.0f} + {tuned.new_tokens / tuned.n:,.0f}"
+    return [f"{1000 * tuned.seconds / tuned.n:,.1f}", tokens]
+
+
+def _costs(result: BaselineResult) -> list[str]:
+    time, read, written = (
+        result.milliseconds_per_request,
+        result.prompt_tokens_per_request,
+        result.new_tokens_per_request,
+    )
+    tokens = "" if read is None or written is None else f"{read:,.0f} + {written:,.0f}" if read else "none"
+    return ["" if time is None else f"{time:,.1f}", tokens]

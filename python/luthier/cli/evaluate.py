@@ -71,8 +71,8 @@ def command(
     given |= {"rules": rules or ()}
     found: Baselines | None = None
     with Stages() as stages:
-        own = given | {"on_progress": stages.report, "calibration_rows": calibration_rows}
-        stages.start("the model's answers")
+        calls: dict[str, Any] = {"on_start": stages.start, "on_progress": stages.report}
+        own = given | calls | {"calibration_rows": calibration_rows}
         if run is not None:
             opened = options.open_run(run, dtype)
             wanted = wants_baselines(opened, baselines, bool(files))
@@ -80,7 +80,6 @@ def command(
             if wanted:
                 given |= {"max_new_tokens": result.max_new_tokens, "k": k, "predictions": files}
                 given |= {} if out is None else {"out": out}
-                calls = {"on_start": stages.start, "on_progress": stages.report}
                 found = opened.baselines(result, test, **given, **calls)
         else:
             from luthier.evaluation import evaluate
@@ -100,8 +99,10 @@ def command(
 
 
 def wants_baselines(run: Run, wanted: bool | None, has_predictions: bool) -> bool:
-    """Whether to run the baselines: as asked, else if the run's training file is as it was. Raises InputError where they
-    were asked for and cannot be run."""
+    """Whether to run the baselines: as asked, else if the run's training file is as it was.
+
+    Raises InputError where they were asked for and cannot be run.
+    """
     from luthier.errors import InputError
 
     if wanted is False:

@@ -49,6 +49,7 @@ def evaluate(
     task: str | None = None,
     rules: Sequence[str | Rule] = (),
     calibration_rows: int = CALIBRATION_ROWS,
+    on_start: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Answers every row of `test` greedily, with the row's last assistant message left out, and compares with that
     message.
@@ -58,8 +59,8 @@ def evaluate(
     it the references show what the schema is. `task` is classify, extract, write or call, by default what the
     references show; `rules` are as in `rules.parse_rule`. `calibration_rows` rows, spread evenly, give the calibration
     of a classification, 0 leaves it out. `text`, `label` and `system` are as in `luthier.read`; `limit` takes the first
-    rows only; `on_progress` hears (rows finished, rows). Raises InputError for what cannot be read, and LuthierError
-    for what cannot be written.
+    rows only; `on_progress` hears (rows finished, rows) of the answers; where `on_start` hears the name of each stage,
+    of every stage. Raises InputError for what cannot be read, and LuthierError for what cannot be written.
     """
     from luthier.models.model import Model
 
@@ -74,11 +75,15 @@ def evaluate(
         raise InputError(f"[evaluate] {records.path} holds no rows to evaluate on")
     expected = [reference(record).strip() for record in rows]
     known = checked_task(task, expected)
+    start, later = (_ignore, None) if on_start is None else (on_start, on_progress)
+    start("answers")
     answers = answer_rows(model, rows, max_new_tokens, on_progress)
     blocks: list[Block] = []
     if known == "classify" and calibration_rows > 0:
-        blocks.append(label_calibration(model, rows, calibration_rows))
-    perplexity = answer_perplexity(model, rows)
+        start("calibration")
+        blocks.append(label_calibration(model, rows, calibration_rows, later))
+    start("perplexity of the right answers")
+    perplexity = answer_perplexity(model, rows, later)
     if perplexity is not None:
         blocks.append(perplexity)
     evaluation = judge(
@@ -94,6 +99,10 @@ def evaluate(
     if out is not None:
         write_evaluation(evaluation, Path(out))
     return evaluation
+
+
+def _ignore(stage: str) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -139,7 +148,9 @@ def longest_answer(model: Model, rows: Sequence[Record]) -> int:
     return int(max(len(model.tokenizer.encode_text(reference(record))) for record in rows) * _MARGIN) + _EXTRA
 
 
-def label_calibration(model: Model, rows: Sequence[Record], most: int) -> Calibration:
+def label_calibration(
+    model: Model, rows: Sequence[Record], most: int, on_progress: Progress | None = None
+) -> Calibration:
     """The calibration over the labels that the references hold, on `most` rows that are spread evenly."""
     labels = sorted({reference(record).strip() for record in rows})
     count = min(most, len(rows))
@@ -149,4 +160,6 @@ def label_calibration(model: Model, rows: Sequence[Record], most: int) -> Calibr
         probabilities = label_probabilities(model, record, labels)
         confidences.append(max(probabilities))
         right.append(labels[probabilities.index(max(probabilities))] == reference(record).strip())
+        if on_progress is not None:
+            on_progress(index + 1, count)
     return calibration(confidences, right)

@@ -135,9 +135,10 @@ def comparable(value: Any) -> Hashable:
 
 
 def _counter(value: Hashable) -> Counter[Hashable]:
+    """The items of an array by number; what stands where an array is due is one item, equal to none."""
     if value is None:
         return Counter()
-    return Counter(dict(value.counts)) if isinstance(value, _Items) else Counter([value])
+    return Counter(dict(value.counts)) if isinstance(value, _Items) else Counter([("no array", value)])
 
 
 def _json(value: Ratios | dict[str, Ratios] | None) -> Any:
