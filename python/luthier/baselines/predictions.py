@@ -11,6 +11,9 @@ from luthier.records import Record
 from luthier.records.lines import parsed_lines
 from luthier.records.rows import BadRowError
 
+MOST_CHARACTERS = 1_000_000
+"""A longer answer would take minutes to compare."""
+
 
 def read_predictions(path: str | os.PathLike[str], rows: Sequence[Record]) -> list[str]:
     """One answer for each of `rows`, from a file of JSON lines with `output` (text).
@@ -30,6 +33,8 @@ def read_predictions(path: str | os.PathLike[str], rows: Sequence[Record]) -> li
                     raise InputError(f"{where}: {value}")
                 if not isinstance(value, dict) or not isinstance(value.get("output"), str):
                     raise InputError(f"{where}: the line is no object with `output`, the answer as a text")
+                if len(value["output"]) > MOST_CHARACTERS:
+                    raise InputError(f"{where}: `output` has {len(value['output']):,} characters; that is no answer")
                 outputs.append(value["output"])
                 lines.append(_line(value, where))
     except OSError as error:

@@ -92,6 +92,10 @@ class Baselines:
         """The comparison of the tuned model with the baseline of this name."""
         return next((found for found in self.comparisons if found.second == name), None)
 
+    def belongs_to(self, evaluation: Evaluation) -> bool:
+        """Whether `evaluation` is the one that the baselines were compared with, and not an earlier or later one."""
+        return self.tuned is not None and self.tuned.to_json() == evaluation.to_json()
+
     def to_json(self) -> dict[str, Any]:
         """The content of baselines.json."""
         return {

@@ -15,6 +15,7 @@ from luthier.baselines.texts import answer_text
 from luthier.errors import InputError
 from luthier.evaluation import Evaluation, compare
 from luthier.evaluation.evaluate import Progress
+from luthier.evaluation.files import check_folder
 from luthier.evaluation.judge import reference
 from luthier.evaluation.rules import Rule, parse_rule
 from luthier.evaluation.tasks import Task, checked_task, detect_task
@@ -64,6 +65,8 @@ def baseline(
     """
     if k < 1:
         raise InputError(f"[baseline] k is {k}; it must be 1 at least")
+    if out is not None:
+        check_folder(Path(out))
     reading: dict[str, Any] = {"text": text, "label": label, "system": system, "skip_bad": skip_bad}
     learned = train if isinstance(train, Records) else read(train, **reading)
     held_out = test if isinstance(test, Records) else read(test, **reading)

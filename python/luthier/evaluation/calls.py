@@ -20,6 +20,8 @@ from luthier.evaluation.json_answers import INVALID, parse
 from luthier.evaluation.ratios import Overlap, Ratios, total
 
 _BESIDE = {"id", "type", "index"}
+_SEARCHED = 100_000
+"""Characters of an answer that are searched."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,17 @@ class CallFigures:
 def find_calls(text: str) -> list[Call]:
     """The calls in an answer, in order."""
     calls: list[Call] = []
+    text = text[:_SEARCHED]
     decoder = json.JSONDecoder()
     position = 0
     while (start := _next_bracket(text, position)) >= 0:
         try:
             value, position = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError):
+        except ValueError:
             position = start + 1
             continue
+        except RecursionError:
+            break
         calls += _calls(value)
     return calls
 

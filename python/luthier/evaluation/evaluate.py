@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.errors import InputError
 from luthier.evaluation.blocks import Block
 from luthier.evaluation.calibration import Calibration, calibration
-from luthier.evaluation.files import write_evaluation
+from luthier.evaluation.files import check_folder, write_evaluation
 from luthier.evaluation.judge import judge, reference
 from luthier.evaluation.label_probabilities import label_probabilities
 from luthier.evaluation.perplexity import answer_perplexity
@@ -65,6 +65,8 @@ def evaluate(
     from luthier.models.model import Model
 
     parsed = [rule if isinstance(rule, Rule) else parse_rule(rule) for rule in rules]
+    if out is not None:
+        check_folder(Path(out))
     if not isinstance(model, Model):
         model = model.model()
     records = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,17 @@ EVALUATION_FILE = "evaluation.json"
 PREDICTIONS_FILE = "predictions.jsonl"
 
 _PREDICTION_KEYS = tuple(item.name for item in fields(Prediction))
+
+
+def check_folder(folder: Path) -> None:
+    """Raises LuthierError when `folder` cannot be made or written to, before hours are spent on what is to go there."""
+    place = folder.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise LuthierError(f"[evaluate] cannot write to {folder}: {place} is no folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise LuthierError(f"[evaluate] cannot write to {folder}: no permission in {place}")
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:

@@ -79,6 +79,8 @@ def test_all_baselines_and_their_files(model: Model, train: Path, test: Path, tm
     assert values == found.to_json()
     again = read_baselines(tmp_path / "out")
     assert again.results == found.results
+    assert again.belongs_to(tuned)
+    assert not again.belongs_to(prompt)
     assert again.to_json() == values
 
 
@@ -143,9 +145,9 @@ def test_what_does_not_fit_together_is_an_error_before_anything_is_run(
         baseline(train, test=test, predictions={NAMES[0]: answers}, on_start=heard.append)
     with pytest.raises(InputError, match="k is 0"):
         baseline(train, test=test, k=0, on_start=heard.append)
-    assert heard == []
     with pytest.raises(LuthierError, match="cannot write to"):
-        baseline(train, test=test, out=train)
+        baseline(train, test=test, out=train / "below", on_start=heard.append)
+    assert heard == []
 
 
 def test_damaged_baselines_are_an_error(tmp_path: Path) -> None:

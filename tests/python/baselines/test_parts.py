@@ -96,6 +96,7 @@ def test_answers_from_elsewhere_in_the_order_of_the_rows_or_by_line(tmp_path: Pa
         ([{"output": "x"}, {"answer": "y"}], "p.jsonl:2: the line is no object with `output`"),
         ([{"output": "x"}, "y"], "p.jsonl:2: the line is no object"),
         ([{"output": 1}, {"output": "x"}], "p.jsonl:1: the line is no object"),
+        ([{"output": "x" * 1_000_001}], "p.jsonl:1: `output` has 1,000,001 characters"),
         ([{"output": "x", "line": 1}, {"output": "y", "line": 7}], "no answer has the `line` 2 of rows.jsonl:2"),
         ([{"output": "x", "line": "1"}, {"output": "y", "line": 2}], "p.jsonl:1: `line` is no whole number"),
     ],
