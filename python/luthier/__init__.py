@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from luthier import _core as _core
+    from luthier.baselines.run import baseline as baseline
     from luthier.checks.check import check as check
     from luthier.checks.clean import clean as clean
     from luthier.errors import InputError as InputError
@@ -40,6 +41,7 @@ _HOMES = {
     "Model": "luthier.models.model",
     "Run": "luthier.training.run",
     "RunPlan": "luthier.training.run_plan",
+    "baseline": "luthier.baselines.run",
     "fit": "luthier.training.run",
     "load": "luthier.models.load",
     "plan": "luthier.training.run_plan",

@@ -33,7 +33,18 @@ ORDER = (
     "cli",
     "__main__",
 )
-HEAVY = ("torch", "transformers", "peft", "sklearn", "numpy", "jsonschema_rs", "huggingface_hub", "pyarrow")
+HEAVY = (
+    "torch",
+    "transformers",
+    "peft",
+    "sklearn",
+    "scipy",
+    "numpy",
+    "pyarrow",
+    "sacrebleu",
+    "jsonschema_rs",
+    "huggingface_hub",
+)
 
 
 @dataclass(frozen=True)

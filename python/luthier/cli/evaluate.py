@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from luthier.cli import options
+
+if TYPE_CHECKING:
+    from luthier.baselines import Baselines
+    from luthier.training.run import Run
 
 
 def command(
@@ -23,8 +28,22 @@ def command(
         int | None,
         typer.Option("--max-new-tokens", min=1, help="Longest answer [default: from the longest right answer]"),
     ] = None,
-    schema: Annotated[Path | None, typer.Option("--schema", help="JSON Schema that the answers should keep.")] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first rows.")] = None,
+    task: options.Task = None,
+    schema: options.SchemaFile = None,
+    rules: options.Rules = None,
+    calibration_rows: Annotated[
+        int, typer.Option("--calibration-rows", min=0, help="Rows for the calibration of a classification; 0: none.")
+    ] = 100,
+    baselines: Annotated[
+        bool | None,
+        typer.Option(
+            "--baselines/--no-baselines",
+            help="Compare with the baselines, which learn from the run's training file [default: if it is unchanged]",
+        ),
+    ] = None,
+    k: options.Examples = 4,
+    predictions: options.Predictions = None,
+    limit: options.Limit = None,
     text: options.TextColumn = None,
     label: options.LabelColumn = None,
     system: options.SystemFile = None,
@@ -34,51 +53,71 @@ def command(
     threads: options.Threads = None,
     json_output: options.Json = False,
 ) -> None:
-    """Answer the rows of a test file and compare with the right answers.
+    """Answer the rows of a test file and compare with the right answers, and with what the cheapest means reach.
 
     Example: luthier evaluate runs/a --test test.jsonl
 
-    Prints a table, and writes evaluation.json and predictions.jsonl.
+    Prints tables, and writes evaluation.json, predictions.jsonl and, with baselines, baselines.json.
     """
-    from luthier.generation.progress import answer_progress
+    from luthier.errors import InputError
+    from luthier.generation.progress import Stages
 
     options.check_choice(run, model, adapter)
+    if run is None and (baselines or predictions):
+        raise InputError("baselines need rows to learn from: luthier baseline TRAIN --test TEST --model MODEL")
     options.set_threads(threads)
-    given: dict[str, Any] = {
-        "max_new_tokens": max_new_tokens,
-        "text": text,
-        "label": label,
-        "system": system,
-        "format": format,
-    }
-    given |= {"skip_bad": skip_bad, "limit": limit, "schema": _read_schema(schema) if schema is not None else None}
-    with answer_progress("answers") as progress:
-        given["on_progress"] = progress
+    files = options.named_files(predictions)
+    given: dict[str, Any] = {"max_new_tokens": max_new_tokens, "text": text, "label": label, "system": system}
+    given |= {"skip_bad": skip_bad, "format": format, "limit": limit, "schema": options.read_schema(schema)}
+    given |= {"task": task, "rules": rules or ()}
+    found: Baselines | None = None
+    with Stages() as stages:
+        calls: dict[str, Any] = {"on_start": stages.start, "on_progress": stages.report}
+        own = given | calls | {"calibration_rows": calibration_rows}
         if run is not None:
-            result = options.open_run(run, dtype).evaluate(test, out=out, **given)
+            opened = options.open_run(run, dtype)
+            wanted = wants_baselines(opened, baselines, bool(files))
+            result = opened.evaluate(test, out=out, **own)
+            if wanted:
+                given |= {"max_new_tokens": result.max_new_tokens, "k": k, "predictions": files}
+                given |= {} if out is None else {"out": out}
+                found = opened.baselines(result, test, **given, **calls)
         else:
             from luthier.evaluation import evaluate
             from luthier.splits import open_sealed
 
             open_sealed(test, by="evaluate")
-            result = evaluate(options.load_model(str(model), adapter, dtype), test, out=out or Path(), **given)
+            result = evaluate(options.load_model(str(model), adapter, dtype), test, out=out or Path(), **own)
 
     def show() -> None:
         from rich.console import Console
 
-        Console().print(result)
+        console = Console()
+        console.print(result)
+        if found is not None:
+            console.print(found)
 
-    options.print_result(result.to_json(), json_output, show)
+    values = result.to_json()
+    options.print_result(values if found is None else values | {"baselines": found.to_json()}, json_output, show)
 
 
-def _read_schema(path: Path) -> Any:
-    import json
+def wants_baselines(run: Run, wanted: bool | None, has_predictions: bool) -> bool:
+    """Whether to run the baselines: as asked, else if the run's training file is as it was.
 
+    Raises InputError where they were asked for and cannot be run.
+    """
     from luthier.errors import InputError
 
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"{path}: the schema cannot be read: {error.strerror or error}") from None
-    except ValueError as error:
-        raise InputError(f"{path}: the schema is not JSON: {error}") from None
+    if wanted is False:
+        if has_predictions:
+            raise InputError("--predictions are compared beside the baselines; leave out --no-baselines")
+        return False
+    if run.training_file() is not None:
+        return True
+    missing = "the file that the run learned from is gone or has changed"
+    if wanted or has_predictions:
+        raise InputError(
+            f"{run.folder}: no baselines: {missing}; use: luthier baseline TRAIN --test TEST --model MODEL"
+        )
+    print(f"no baselines: {missing}", file=sys.stderr)
+    return False

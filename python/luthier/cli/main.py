@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from luthier.cli import (
+    baseline,
     check,
     clean,
     demo,
@@ -48,6 +49,7 @@ app.command("fit")(fit.command)
 app.command("plan")(plan.command)
 app.command("profile")(profile.command)
 app.command("evaluate")(evaluate.command)
+app.command("baseline")(baseline.command)
 app.command("generate")(generate.command)
 app.command("export")(export.command)
 app.command("show")(show.command)

@@ -30,6 +30,59 @@ Format = Annotated[
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out bad rows even if more than 1 % are bad.")]
 
+Task = Annotated[
+    str | None, typer.Option("--task", help="classify, extract, write or call [default: what the answers show]")
+]
+Rules = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rule",
+        help="A rule on the form of each answer, such as max_chars=80; also min_chars=, no_newline, regex=, "
+        "starts_with=, ends_with=, forbid=. May be given several times.",
+    ),
+]
+SchemaFile = Annotated[Path | None, typer.Option("--schema", help="JSON Schema that the answers should keep.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first rows of the test file.")]
+Examples = Annotated[int, typer.Option("--k", min=1, help="Similar training rows in a prompt with examples.")]
+Predictions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--predictions",
+        metavar="NAME=FILE",
+        help="Answers of something else to the test rows: JSON lines with `output`, in their order or with `line`. May "
+        "be given several times.",
+    ),
+]
+
+
+def named_files(given: list[str] | None) -> dict[str, Path]:
+    """NAME=FILE options as files by name. Raises InputError."""
+    from luthier.errors import InputError
+
+    files: dict[str, Path] = {}
+    for text in given or ():
+        name, _, file = text.partition("=")
+        if not name.strip() or not file:
+            raise InputError(f"--predictions '{text}': give a name and a file, such as hosted=answers.jsonl")
+        if name.strip() in files:
+            raise InputError(f"--predictions: the name '{name.strip()}' is given twice")
+        files[name.strip()] = Path(file)
+    return files
+
+
+def read_schema(path: Path | None) -> Any:
+    """The JSON value of a schema file, or None for none. Raises InputError."""
+    from luthier.errors import InputError
+
+    if path is None:
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{path}: the schema cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: the schema is not JSON: {error}") from None
+
 
 def set_threads(threads: int | None) -> None:
     """Sets the threads of the core where a number was given."""

@@ -138,7 +138,7 @@ def _evaluate(
     from luthier.generation.progress import answer_progress
 
     with answer_progress("answers", quiet=say.quiet) as report:
-        evaluation = evaluate(model, test, out, recipe.max_new_tokens, schema, on_progress=report)
+        evaluation = evaluate(model, test, out, recipe.max_new_tokens, schema, on_progress=report, calibration_rows=0)
     say.line(f"{evaluation.n} answers in {evaluation.seconds:.0f} s, {evaluation.exact_match:.1%} exactly right")
     return evaluation
 

@@ -3,18 +3,51 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 
 from luthier.errors import InputError
-from luthier.evaluation.result import JsonFigures
 
-_INVALID = object()
+INVALID = object()
+"""What `parse` gives for a text that is no JSON."""
+
+
+@dataclass(frozen=True)
+class JsonFigures:
+    """Figures for a task whose references are JSON, as shares of the rows: the output is valid JSON; it keeps the
+    schema; it equals the reference as a value, whatever the order of keys and the white space."""
+
+    valid_json: float
+    schema_kept: float
+    json_equal: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Its three keys."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> JsonFigures | None:
+        """From the content of evaluation.json."""
+        if "valid_json" not in values:
+            return None
+        return JsonFigures(values["valid_json"], values["schema_kept"], values["json_equal"])
+
+    def figures(self) -> Iterator[tuple[str, str]]:
+        """For the table."""
+        yield "valid JSON", f"{self.valid_json:.1%}"
+        yield "schema kept", f"{self.schema_kept:.1%}"
+        yield "equal as JSON", f"{self.json_equal:.1%}"
+
+
+def is_json(answer: str) -> bool:
+    """Whether an answer is a JSON object or array."""
+    return isinstance(parse(answer), dict | list)
 
 
 def are_json(answers: Sequence[str]) -> bool:
     """Whether every answer is a JSON object or array."""
-    return len(answers) > 0 and all(isinstance(parse(answer), dict | list) for answer in answers)
+    return len(answers) > 0 and all(map(is_json, answers))
 
 
 def json_figures(
@@ -22,23 +55,28 @@ def json_figures(
 ) -> JsonFigures:
     """Shares of the predictions that are valid JSON, keep the schema, and equal their reference as a value.
 
-    Without `schema` (a JSON Schema) the rule is `schema_of(references)`. Raises InputError for a schema that is none.
+    Without `schema` (a JSON Schema) the rule is `schema_of` the references that are JSON. Raises InputError for a
+    schema that is none.
     """
     import jsonschema_rs
 
     if schema is not None and not isinstance(schema, Mapping):
         raise InputError(f"[evaluate] the JSON Schema is {type(schema).__name__}; it must be a JSON object")
     references = [parse(answer) for answer in expected]
+    known = [value for value in references if value is not INVALID]
     values = [parse(answer) for answer in predicted]
     try:
-        validator = jsonschema_rs.validator_for(dict(schema) if schema is not None else schema_of(references))
+        validator = jsonschema_rs.validator_for(dict(schema) if schema is not None else schema_of(known))
     except (ValueError, jsonschema_rs.ValidationError) as error:
         raise InputError(f"[evaluate] the JSON Schema is not valid: {str(error).splitlines()[0]}") from error
     count = len(values)
     return JsonFigures(
-        valid_json=sum(value is not _INVALID for value in values) / count,
-        schema_kept=sum(value is not _INVALID and validator.is_valid(value) for value in values) / count,
-        json_equal=sum(same(value, reference) for value, reference in zip(values, references, strict=True)) / count,
+        valid_json=sum(value is not INVALID for value in values) / count,
+        schema_kept=sum(value is not INVALID and validator.is_valid(value) for value in values) / count,
+        json_equal=sum(
+            value is not INVALID and same(value, reference) for value, reference in zip(values, references, strict=True)
+        )
+        / count,
     )
 
 
@@ -48,12 +86,12 @@ def parse(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        return _INVALID
+        return INVALID
 
 
 def is_value(value: Any) -> bool:
     """Whether what `parse` gave is a JSON value and not the mark of a text that is none."""
-    return value is not _INVALID
+    return value is not INVALID
 
 
 def same(left: Any, right: Any) -> bool:

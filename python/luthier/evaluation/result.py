@@ -1,70 +1,63 @@
-"""What an evaluation found, as plain values, and how it prints."""
+"""What an evaluation found, as plain values."""
 
 from __future__ import annotations
 
-import html
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from luthier.evaluation.blocks import AnyBlock, Block
+from luthier.evaluation.calibration import Calibration
+from luthier.evaluation.calls import CallFigures
+from luthier.evaluation.classes import Classification
+from luthier.evaluation.fields import FieldFigures
+from luthier.evaluation.intervals import Interval
+from luthier.evaluation.json_answers import JsonFigures
+from luthier.evaluation.perplexity import Perplexity
+from luthier.evaluation.rules import RuleFigures
+from luthier.evaluation.tasks import Task
+from luthier.evaluation.writing import TextFigures
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-_SHOWN_CLASSES = 40
+BLOCKS = (
+    Classification,
+    JsonFigures,
+    FieldFigures,
+    CallFigures,
+    TextFigures,
+    RuleFigures,
+    Calibration,
+    Perplexity,
+)
+"""Every kind of block, in the order of evaluation.json."""
+
+_FACTS = ("seconds", "new_tokens", "prompt_tokens", "model", "test", "max_new_tokens")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One row's answer beside its reference; `correct` compares them after stripping white space at both ends."""
+    """One row's answer beside its reference; `correct` compares them after stripping white space at both ends, `score`
+    is what the row adds to the task's figure, 0 to 1 (see `metrics.row_scores`)."""
 
     file: str
     line: int
     expected: str
     output: str
     correct: bool
-
-
-@dataclass(frozen=True)
-class ClassFigures:
-    """How one answer was predicted; `support` counts the rows whose reference it is."""
-
-    precision: float
-    recall: float
-    f1: float
-    support: int
-
-
-@dataclass(frozen=True)
-class Classification:
-    """Figures for a task with few distinct answers. Macro figures are plain means over the answers of the references.
-
-    `confusion[i][j]` counts rows with reference `labels[i]` and prediction `labels[j]`; one column more, "(other)",
-    counts predictions that are no reference answer.
-    """
-
-    accuracy: float
-    macro_precision: float
-    macro_recall: float
-    macro_f1: float
-    per_class: dict[str, ClassFigures]
-    labels: list[str]
-    confusion: list[list[int]]
-
-
-@dataclass(frozen=True)
-class JsonFigures:
-    """Figures for a task whose references are JSON, as shares of the rows: the output is valid JSON; it keeps the
-    schema; it equals the reference as a value, whatever the order of keys and the white space."""
-
-    valid_json: float
-    schema_kept: float
-    json_equal: float
+    score: float = 0.0
 
 
 @dataclass(frozen=True, repr=False)
 class Evaluation:
-    """The result of `luthier.evaluate`. `seconds` is the time of decoding; `new_tokens` what was decoded in it."""
+    """The result of `luthier.evaluate`.
+
+    `primary` is the figure that the task is judged by, `metric` its name. `exact_match` is a share of the rows; both
+    have 95 % intervals. `seconds` is the time of decoding, `new_tokens` what was decoded in it, `prompt_tokens` what
+    was read for it. `blocks` hold the other figures, by family: `evaluation.block(Classification)`.
+    """
 
     n: int
     exact_match: float
@@ -73,39 +66,66 @@ class Evaluation:
     model: str
     test: str
     max_new_tokens: int
-    classification: Classification | None = None
-    json_figures: JsonFigures | None = None
+    task: Task = "write"
+    metric: str = "exact_match"
+    primary: Interval | None = None
+    exact_match_interval: Interval | None = None
+    prompt_tokens: int = 0
+    blocks: tuple[Block, ...] = ()
     predictions: list[Prediction] = field(default_factory=list)
 
+    def block(self, kind: type[AnyBlock]) -> AnyBlock | None:
+        """The block of a family, or None where the task has none."""
+        return next((block for block in self.blocks if isinstance(block, kind)), None)
+
+    @property
+    def classification(self) -> Classification | None:
+        """The figures by class, for a task with few distinct answers."""
+        return self.block(Classification)
+
+    @property
+    def json_figures(self) -> JsonFigures | None:
+        """The figures for JSON, where the references are JSON."""
+        return self.block(JsonFigures)
+
     def to_json(self) -> dict[str, Any]:
-        """The content of evaluation.json: every figure at the top level, without the predictions."""
+        """The content of evaluation.json: every figure, without the predictions."""
         values: dict[str, Any] = {"n": self.n, "exact_match": self.exact_match}
-        for part in (self.classification, self.json_figures):
-            if part is not None:
-                values.update(asdict(part))
-        if self.classification is not None:
-            values["confusion"] = {
-                "labels": [*self.classification.labels, OTHER],
-                "counts": self.classification.confusion,
-            }
-            del values["labels"]
-        for name in ("seconds", "new_tokens", "model", "test", "max_new_tokens"):
-            values[name] = getattr(self, name)
-        return values
+        for block in self.blocks:
+            values.update(block.to_json())
+        values["task"] = self.task
+        values["metric"] = self.metric
+        for name in ("primary", "exact_match_interval"):
+            interval: Interval | None = getattr(self, name)
+            values[name] = None if interval is None else interval.to_json()
+        return values | {name: getattr(self, name) for name in _FACTS}
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any], predictions: Sequence[Prediction] = ()) -> Evaluation:
+        """From the content of evaluation.json, and perhaps that of predictions.jsonl. Raises KeyError or TypeError for
+        what is not the content of such a file."""
+        found = (kind.from_json(values) for kind in BLOCKS)
+        return Evaluation(
+            n=values["n"],
+            exact_match=values["exact_match"],
+            **{name: values[name] for name in _FACTS if name != "prompt_tokens"},
+            prompt_tokens=values.get("prompt_tokens", 0),
+            task=values.get("task", "write"),
+            metric=values.get("metric", "exact_match"),
+            primary=_interval(values.get("primary")),
+            exact_match_interval=_interval(values.get("exact_match_interval")),
+            blocks=tuple(block for block in found if block is not None),
+            predictions=list(predictions),
+        )
 
     def figures(self) -> Iterator[tuple[str, str]]:
         """The figures in words, in the order of the table."""
         yield "rows", f"{self.n:,}"
-        yield "exact match", f"{self.exact_match:.1%}"
-        if self.json_figures is not None:
-            yield "valid JSON", f"{self.json_figures.valid_json:.1%}"
-            yield "schema kept", f"{self.json_figures.schema_kept:.1%}"
-            yield "equal as JSON", f"{self.json_figures.json_equal:.1%}"
-        if self.classification is not None:
-            yield "accuracy", f"{self.classification.accuracy:.1%}"
-            yield "macro precision", f"{self.classification.macro_precision:.3f}"
-            yield "macro recall", f"{self.classification.macro_recall:.3f}"
-            yield "macro F1", f"{self.classification.macro_f1:.3f}"
+        yield "exact match", with_interval(self.exact_match_interval) or f"{self.exact_match:.1%}"
+        for block in self.blocks:
+            yield from block.figures()
+        if self.primary is not None and self.metric not in ("accuracy", "exact_match"):
+            yield f"{METRIC_NAMES[self.metric]} with its interval", with_interval(self.primary)
         yield "seconds", f"{self.seconds:.1f}"
 
     def __repr__(self) -> str:
@@ -113,46 +133,37 @@ class Evaluation:
         return f"Evaluation({self.model} on {self.test}: {figures})"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from rich.table import Table
-        from rich.text import Text
+        from luthier.evaluation.show import tables
 
-        yield Text(f"{self.model} on {self.test}")  # no title of the table, which would be broken to its width
-        table = Table("figure")
-        table.add_column("value", justify="right")
-        for name, value in self.figures():
-            table.add_row(name, value)
-        yield table
-        if self.classification is None:
-            return
-        classes = Table("answer")
-        for column in ("precision", "recall", "F1", "rows"):
-            classes.add_column(column, justify="right")
-        for name, found in list(self.classification.per_class.items())[:_SHOWN_CLASSES]:
-            classes.add_row(
-                Text(name), f"{found.precision:.3f}", f"{found.recall:.3f}", f"{found.f1:.3f}", str(found.support)
-            )
-        yield classes
+        yield from tables(self)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{name}</th><td>{value}</td></tr>" for name, value in self.figures()
-        )
-        title = html.escape(f"{self.model} on {self.test}")
-        text = f"<table><caption>{title}</caption>{rows}</table>"
-        if self.classification is not None:
-            cells = "".join(
-                f"<tr><td>{html.escape(name)}</td><td>{c.precision:.3f}</td><td>{c.recall:.3f}</td><td>{c.f1:.3f}</td>"
-                f"<td>{c.support}</td></tr>"
-                for name, c in self.classification.per_class.items()
-            )
-            head = "".join(f"<th>{name}</th>" for name in ("answer", "precision", "recall", "F1", "rows"))
-            text += f"<table><tr>{head}</tr>{cells}</table>"
-        return text
+        from luthier.evaluation.show import as_html
+
+        return as_html(self)
 
     def predictions_jsonl(self) -> str:
         """The content of predictions.jsonl."""
         return "".join(json.dumps(asdict(prediction), ensure_ascii=False) + "\n" for prediction in self.predictions)
 
 
-OTHER = "(other)"
-"""The column of the confusion for predictions that are no reference answer."""
+def _interval(values: Mapping[str, Any] | None) -> Interval | None:
+    return None if values is None else Interval(**values)
+
+
+METRIC_NAMES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "exact_match": "exact match",
+    "field_f1": "field F1",
+    "mean_chrf": "chrF (mean of rows)",
+    "call_accuracy": "calls right",
+}
+"""How the metrics that systems are compared by are written for people."""
+
+
+def with_interval(interval: Interval | None) -> str:
+    """A share with its interval, in percent; empty for None."""
+    if interval is None:
+        return ""
+    return f"{interval.value:.1%} ({100 * interval.low:.1f} to {100 * interval.high:.1f})"

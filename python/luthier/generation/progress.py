@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 _LINES = 10
 
@@ -20,6 +20,40 @@ def answer_progress(label: str, quiet: bool = False) -> Iterator[Callable[[int, 
             yield report
     else:
         yield _lines(label)
+
+
+class Stages:
+    """Progress of several things one after another, each with a bar or lines of its own; close it at the end."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._label = ""
+        self._open = ExitStack()
+        self._report: Callable[[int, int], None] | None = None
+
+    def start(self, label: str) -> None:
+        """The next thing has this name."""
+        self.close()
+        self._label = label
+        if not self._quiet:
+            print(f"{label} ...", file=sys.stderr, flush=True)
+
+    def report(self, done: int, total: int) -> None:
+        """Rows finished, and rows."""
+        if self._report is None:
+            self._report = self._open.enter_context(answer_progress(self._label, self._quiet))
+        self._report(done, total)
+
+    def close(self) -> None:
+        """Ends the bar that is shown."""
+        self._report = None
+        self._open.close()
+
+    def __enter__(self) -> Stages:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from luthier import durable
 from luthier.errors import InputError
 from luthier.training import run_record
 from luthier.training.ledger_file import LedgerLine, read_ledger
@@ -19,6 +20,7 @@ from luthier.training.result import ADAPTER, MODEL
 from luthier.training.settings import Full, Lora, adapter_values, canonical_key, compose
 
 if TYPE_CHECKING:
+    from luthier.baselines import Baselines
     from luthier.evaluation import Evaluation
     from luthier.generation.file import GenerationStats
     from luthier.models.model import Model
@@ -178,6 +180,40 @@ class Run:
             open_sealed(test, by=opened_by, run=self.folder)
             run_record.count_test_opening(self.folder, Path(test))
         return evaluate(model, test, out=out if out is not None else self.folder, **options)
+
+    def training_file(self) -> Path | None:
+        """The file that the run learned from, if it is still there with the same content."""
+        record = self.record
+        train, digest = record["settings"].get("train"), record.get("sha256", {}).get("train_file")
+        if train is None or digest is None:
+            return None
+        try:
+            return Path(train) if durable.file_sha256(Path(train)) == digest else None
+        except OSError:
+            return None
+
+    def baselines(self, tuned: Evaluation, test: Any, train: Any = None, **options: Any) -> Baselines:
+        """Runs the baselines on the rows of `test`, on which `tuned` is the run's evaluation, and compares.
+
+        They learn from the run's training file, or from `train`; the untuned model is the run's base. Writes
+        baselines.json and baseline_predictions.jsonl into the run's folder, or to `out`. `options` are those of
+        `luthier.baseline`. Raises InputError where the training file is gone or has changed.
+        """
+        from luthier.baselines import baseline
+
+        train = train if train is not None else self.training_file()
+        if train is None:
+            raise InputError(
+                f"{self.folder}: the file that the run learned from is gone or has changed; name the rows that the "
+                "baselines may learn from"
+            )
+        settings = self.settings
+        own: dict[str, Any] = {
+            "model": settings["model"],
+            "dtype": self._dtype or str(settings["dtype"]),
+            "out": self.folder,
+        }
+        return baseline(train, test=test, tuned=tuned, **(own | self._reading(options)))
 
     def generate(self, prompts: Any, max_new_tokens: int = 256, temperature: float = 0.0, seed: int = 0) -> Any:
         """The tuned model's answer to a text or a list of messages, or its answers to a list of these."""

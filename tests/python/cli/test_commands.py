@@ -12,7 +12,9 @@ import pytest
 from fit_case import PYTHON_FOLDER, FitCase, luthier, write_rows
 from luthier.training.settings import KEYS, compose, flatten, spell
 
-COMMANDS = tuple("split fit plan profile evaluate generate export show models fetch demo version".split())
+COMMANDS = tuple(
+    "check clean split fit plan profile evaluate baseline generate export show models fetch demo version".split()
+)
 
 
 def help_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -72,6 +74,11 @@ def test_help_does_not_load_what_is_slow() -> None:
         (["evaluate", "--test", "t.jsonl"], "give either the folder of a run or --model"),
         (["evaluate", "run", "--model", "m", "--test", "t.jsonl"], "not both"),
         (["evaluate", "no-run", "--test", "t.jsonl"], "no-run: no run here"),
+        (["evaluate", "--model", "m", "--test", "t.jsonl", "--baselines"], "baselines need rows to learn from"),
+        (["evaluate", "run", "--test", "t.jsonl", "--predictions", "x"], "give a name and a file"),
+        (["evaluate", "run", "--test", "t.jsonl", "--schema", "no.json"], "no.json: the schema cannot be read"),
+        (["baseline", "rows.jsonl"], "Missing option '--test'"),
+        (["baseline", "rows.jsonl", "--test", "t.jsonl"], "rows.jsonl: there is no such file"),
         (["fit", "rows.jsonl", "--out", "o"], "'model' is missing"),
         (
             ["fit", "rows.jsonl", "--model", "m", "--out", "o", "--rank", "0"],

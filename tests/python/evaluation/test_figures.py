@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,20 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from luthier.errors import InputError
 from luthier.evaluation.classes import classification, is_classification
-from luthier.evaluation.evaluate import judge
+from luthier.evaluation.compare import Comparison, compare
+from luthier.evaluation.files import read_evaluation, write_evaluation
 from luthier.evaluation.json_answers import are_json, json_figures, parse, same, schema_of
+from luthier.evaluation.judge import judge
 from luthier.evaluation.result import Evaluation
+from luthier.evaluation.rules import Rule
 from luthier.records import Message, Record
 
 FACTS: dict[str, Any] = {"seconds": 1.5, "new_tokens": 7, "model": "m", "test": "t.jsonl", "max_new_tokens": 9}
 
 
-def judged(pairs: list[tuple[str, str]], schema: dict[str, Any] | None = None) -> Evaluation:
+def judged(pairs: list[tuple[str, str]], schema: dict[str, Any] | None = None, **more: Any) -> Evaluation:
     rows = [
         Record((Message("user", "q"), Message("assistant", expected)), file="t.jsonl", line=index + 1)
         for index, (expected, _) in enumerate(pairs)
     ]
-    return judge(rows, [output for _, output in pairs], schema, **FACTS)
+    return judge(rows, [output for _, output in pairs], schema, **more, **FACTS)
 
 
 def test_classes_by_hand() -> None:
@@ -71,7 +75,7 @@ def test_answers_are_compared_without_white_space_at_the_ends() -> None:
     assert evaluation.classification is None
     assert evaluation.json_figures is None
     first = json.loads(evaluation.predictions_jsonl().splitlines()[0])
-    assert first == {"file": "t.jsonl", "line": 1, "expected": "yes", "output": " yes\n", "correct": True}
+    assert first == {"file": "t.jsonl", "line": 1, "expected": "yes", "output": " yes\n", "correct": True, "score": 1.0}
 
 
 def test_accuracy_is_exact_match_where_answers_are_few() -> None:
@@ -196,3 +200,77 @@ def test_an_evaluation_prints_and_shows_in_a_notebook() -> None:
     assert "&lt;b&gt;" in html
     assert "<b>" not in html
     assert "exact match 75.0%" in repr(evaluation)
+
+
+def test_an_evaluation_comes_back_from_its_file(tmp_path: Path) -> None:
+    for pairs in (
+        [("yes", "yes"), ("no", "yes"), ("yes", "maybe"), ("no", "no")],
+        [('{"a": 1, "b": ["x"]}', '{"a": 1}'), ('{"a": 2}', "none")],
+        [("One text.", "One text!"), ("Another.", "Other.")],
+        [('{"name": "f", "arguments": {"a": 1}}', '{"name": "f", "arguments": {}}')],
+    ):
+        evaluation = judged(pairs, rules=[Rule("max_chars", "5")])
+        write_evaluation(evaluation, tmp_path)
+        assert read_evaluation(tmp_path) == evaluation
+
+
+def test_an_older_evaluation_can_be_read() -> None:
+    values = {"n": 2, "exact_match": 0.5, "valid_json": 1.0, "schema_kept": 1.0, "json_equal": 0.5, **FACTS}
+    found = Evaluation.from_json(values)
+    assert found.json_figures is not None and found.json_figures.json_equal == 0.5
+    assert found.primary is None
+    assert "equal as JSON 50.0%" in repr(found)
+
+
+def test_a_damaged_evaluation_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"evaluation.json: there is no such file"):
+        read_evaluation(tmp_path)
+    for text in ("{", "[]", "{}", '{"n": 1}'):
+        (tmp_path / "evaluation.json").write_text(text)
+        (tmp_path / "predictions.jsonl").write_text("")
+        with pytest.raises(InputError, match=r"evaluation.json: not the result"):
+            read_evaluation(tmp_path)
+
+
+def test_the_task_is_what_the_references_show_or_what_is_asked() -> None:
+    assert judged([("a", "a"), ("b", "b"), ("a", "a"), ("b", "b")]).task == "classify"
+    assert judged([('{"a": 1}', "")]).task == "extract"
+    written = judged([("a text", "a text"), ("another", "")])
+    assert (written.task, written.metric) == ("write", "mean_chrf")
+    forced = judged([("a", "a"), ("b", "a")], task="classify")
+    assert forced.classification is not None
+    assert (forced.metric, forced.primary and forced.primary.value) == ("accuracy", 0.5)
+    mixed = judged([('{"a": 1}', '{"a": 1}'), ("no facts", "no facts")], task="extract")
+    assert mixed.json_figures is not None
+    # A text that is no JSON is neither valid nor equal, even where the reference is the same text.
+    assert (mixed.json_figures.valid_json, mixed.json_figures.json_equal) == (0.5, 0.5)
+    with pytest.raises(InputError, match="there is no task 'sort'; there are classify, extract, write, call"):
+        judged([("a", "a")], task="sort")
+    with pytest.raises(InputError, match="no reference answer is a JSON object"):
+        judged([("a", "a")], task="extract")
+
+
+def test_the_primary_figure_has_an_interval() -> None:
+    found = judged([("yes", "yes"), ("no", "yes")] * 20)
+    assert found.primary is not None and found.exact_match_interval is not None
+    assert found.primary == found.exact_match_interval
+    assert found.primary.low < 0.5 < found.primary.high
+    values = found.to_json()
+    assert (values["task"], values["metric"]) == ("classify", "accuracy")
+    assert values["primary"]["value"] == values["accuracy"] == 0.5
+
+
+def test_two_systems_are_compared_on_the_same_rows() -> None:
+    expected = ["a", "b"] * 30
+    good = judged([(label, label) for label in expected])
+    bad = judged([(label, label if index % 3 else "a") for index, label in enumerate(expected)])
+    found = compare(good, bad, "good", "bad")
+    assert [one.metric for one in found.differences] == ["accuracy", "macro_f1", "exact_match"]
+    assert found.primary.difference == pytest.approx(10 / 60)
+    assert 0 < found.primary.low < found.primary.difference < found.primary.high
+    assert (found.exact_match.only_first, found.exact_match.only_second) == (10, 0)
+    assert found.exact_match.p == pytest.approx(2 / 1024)
+    assert Comparison.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert compare(good, good).primary.interval.to_json() == {"value": 0.0, "low": 0.0, "high": 0.0}
+    with pytest.raises(ValueError, match="not of the same rows"):
+        compare(good, judged([("a", "a")]))
