@@ -25,13 +25,16 @@ ORDER = (
     "models",
     "generation",
     "evaluation",
+    "drift",
     "training",
     "baselines",
+    "forgetting",
+    "watch",
     "demo",
     "cli",
     "__main__",
 )
-HEAVY = ("torch", "transformers", "peft", "sklearn", "numpy", "jsonschema_rs", "huggingface_hub")
+HEAVY = ("torch", "transformers", "peft", "sklearn", "numpy", "scipy", "jsonschema_rs", "huggingface_hub")
 
 
 @dataclass(frozen=True)

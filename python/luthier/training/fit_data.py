@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from luthier.errors import InputError
@@ -23,7 +23,9 @@ class FitRows:
     """The rows of one file (or of memory) as they are trained or validated on.
 
     `places[row]` is the file and line of a row number of `dataset`; `bad` holds the ledger lines of unreadable rows.
-    `sha256` is over the messages and weights, so it is the same whether the rows came from a file or from memory.
+    The last `replays` examples of the data set are general rows that are mixed in, whose row numbers begin with
+    `first_replay`; `replay_sha256` is over these. `sha256` is over the messages and weights, so it is the same whether
+    the rows came from a file or from memory.
     """
 
     name: str
@@ -32,6 +34,9 @@ class FitRows:
     places: list[tuple[str, int]]
     bad: list[LedgerLine]
     sha256: str
+    replays: int = 0
+    first_replay: int | None = None
+    replay_sha256: str | None = None
 
     def dropped(self) -> dict[str, int]:
         """How many rows are not used, by reason; unreadable rows included."""
@@ -69,6 +74,30 @@ def encode_records(records: Sequence[Record], tokenizer: Tokenizer, max_length: 
     return FitRows(name, path, dataset, places, bad, rows_sha256(records))
 
 
+def add_replay(train: FitRows, records: Sequence[Record], tokenizer: Tokenizer) -> FitRows:
+    """The rows with general rows behind them in the same data set.
+
+    Raises InputError when none of these can be trained on.
+    """
+    from luthier.text.encode import ChatEncoder
+
+    before, first = len(train.dataset), len(train.places)
+    for number, row in enumerate(ChatEncoder(tokenizer).encode_rows(records), start=first):
+        train.dataset.add(number, row.tokens, row.weights, row.ends)
+    name = str(records.path) if isinstance(records, Records) else "the rows in memory"
+    if (replays := len(train.dataset) - before) == 0:
+        raise InputError(f"{name}: none of the rows to replay has a supervised token; every row needs an answer")
+    bad = [bad_row(row.file, row.line, row.reason) for row in records.bad] if isinstance(records, Records) else []
+    return replace(
+        train,
+        places=[*train.places, *((record.file or name, record.line) for record in records)],
+        bad=[*train.bad, *({**line, "replay": True} for line in bad)],
+        replays=replays,
+        first_replay=first,
+        replay_sha256=rows_sha256(records),
+    )
+
+
 def load_rows(
     data: DataSettings,
     tokenizer: Tokenizer,
@@ -88,6 +117,11 @@ def load_rows(
     if valid_records is None and data.valid is not None:
         valid_records = read_records(data.valid, data)
     train = encode_records(train_records, tokenizer, data.max_length)
+    if data.replay is not None:
+        # General rows keep their own system messages: the job's is not put before them.
+        from luthier.records import read
+
+        train = add_replay(train, read(data.replay, skip_bad=data.skip_bad), tokenizer)
     return train, encode_records(valid_records, tokenizer, data.max_length) if valid_records is not None else None
 
 
