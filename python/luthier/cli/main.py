@@ -1,6 +1,6 @@
 """`luthier`: the commands, and how errors become one sentence on stderr and an exit status.
 
-Exit status: 0 done, 2 wrong usage or input, 130 interrupted, 1 anything else.
+Exit status: 0 done, 2 wrong usage or input, 130 interrupted, 1 anything else; `gate` and `watch` also 3 and 4.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from luthier.cli import demo, evaluate, export, fetch, fit, generate, models, plan, profile, show, version
+from luthier.cli import demo, evaluate, export, fetch, fit, gate, generate, models, plan, profile, show, version, watch
 
 EXIT_FAILED = 1
 EXIT_INPUT = 2
@@ -31,6 +31,8 @@ app.command("plan")(plan.command)
 app.command("profile")(profile.command)
 app.command("evaluate")(evaluate.command)
 app.command("generate")(generate.command)
+app.command("gate")(gate.command)
+app.command("watch")(watch.command)
 app.command("export")(export.command)
 app.command("show")(show.command)
 app.command("models")(models.command)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from luthier.drift.reference import sample_records
 from luthier.errors import InputError
 from luthier.records.record import Record, Records
 from luthier.training.ledger_file import LedgerLine, bad_row
@@ -23,6 +24,7 @@ class FitRows:
     """The rows of one file (or of memory) as they are trained or validated on.
 
     `places[row]` is the file and line of a row number of `dataset`; `bad` holds the ledger lines of unreadable rows.
+    `sample` holds some of the records, by which later ones can be judged.
     The last `replays` examples of the data set are general rows that are mixed in, whose row numbers begin with
     `first_replay`; `replay_sha256` is over these. `sha256` is over the messages and weights, so it is the same whether
     the rows came from a file or from memory.
@@ -34,6 +36,7 @@ class FitRows:
     places: list[tuple[str, int]]
     bad: list[LedgerLine]
     sha256: str
+    sample: list[Record] = field(default_factory=list)
     replays: int = 0
     first_replay: int | None = None
     replay_sha256: str | None = None
@@ -117,6 +120,7 @@ def load_rows(
     if valid_records is None and data.valid is not None:
         valid_records = read_records(data.valid, data)
     train = encode_records(train_records, tokenizer, data.max_length)
+    train = replace(train, sample=sample_records(train_records))
     if data.replay is not None:
         # General rows keep their own system messages: the job's is not put before them.
         from luthier.records import read

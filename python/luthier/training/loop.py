@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier import durable
+from luthier.drift import REFERENCE_FILE, build_reference
 from luthier.errors import InputError, LuthierError
 from luthier.training import fit_model, output_folder, run_record
 from luthier.training.checkpoint import Checkpoints, RunState
@@ -129,6 +130,7 @@ def fit_to_folder(
             trainer.release()
             result = write_result(out, decoder, tokenizer, source, adapter)
             write_ledger(out / LEDGER_FILE, ledger)
+            _write(ranks, out, lambda: build_reference(train.sample, tokenizer).save(out / REFERENCE_FILE))
         except BaseException as error:
             if ranks.first:
                 _note_end(out, record, error)
