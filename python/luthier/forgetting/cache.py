@@ -30,10 +30,12 @@ def cached_general(
     """The figures of a base model from the cache folder; where they are not, of `load_model()`, and kept there.
 
     `model_sha256` are the hashes of the model's files (in run.json under sha256, model). The key is made of them, the
-    dtype, the material and the rows to keep. A cache that cannot be read or written is passed over. Raises what
-    `measure_general` and `load_model` raise.
+    dtype, the material and the rows to keep; without hashes nothing is kept. A cache that cannot be read or written is
+    passed over. Raises what `measure_general` and `load_model` raise.
     """
     records = keep_records(keep)
+    if not model_sha256:
+        return measure_general(load_model(), keep if records is None else records, on_progress)
     path = figures_path(model_sha256, dtype, None if records is None else records_sha256(records))
     with suppress(OSError, ValueError, InputError):
         return GeneralFigures.from_json(json.loads(path.read_text(encoding="utf-8")))

@@ -59,7 +59,7 @@ def watch_run(
     if reference.vocabulary is None:
         notes.append("words are not compared: the run had too few different training rows to learn them from")
     evaluated = read_evaluated(run.folder)
-    outputs = _answers(run, records, reference, on_progress) if answers else None
+    outputs = _answers(run, records, features.tokens, reference, notes, on_progress) if answers else None
     if outputs is not None:
         shifts.append(_answer_shift(reference, evaluated, outputs, notes))
     if labels:
@@ -89,11 +89,25 @@ def _tokenizer_of(run: Run) -> str:
 
 
 def _answers(
-    run: Run, records: Sequence[Record], reference: Reference, on_progress: Callable[[int, int], None] | None
+    run: Run,
+    records: Sequence[Record],
+    tokens: Sequence[int],
+    reference: Reference,
+    notes: list[str],
+    on_progress: Callable[[int, int], None] | None,
 ) -> list[str]:
+    """The model's answers; an empty one where a prompt leaves no room for it."""
     most = int(reference.longest_answer * _MARGIN) + _EXTRA_TOKENS
-    done = None if on_progress is None else lambda finished: on_progress(finished, len(records))
-    return run.model().answer(records, most, on_done=done)
+    model = run.model()
+    limit = int(model.decoder.config["max_positions"])
+    short = [index for index, count in enumerate(tokens) if int(count) + most <= limit]
+    if len(short) < len(records):
+        notes.append(f"{len(records) - len(short):,} rows are too long for the model to answer; they count as wrong")
+    done = None if on_progress is None else lambda finished: on_progress(finished, len(short))
+    outputs = [""] * len(records)
+    for index, answer in zip(short, model.answer([records[index] for index in short], most, on_done=done), strict=True):
+        outputs[index] = answer
+    return outputs
 
 
 def _answer_shift(reference: Reference, evaluated: Evaluated, outputs: Sequence[str], notes: list[str]) -> Shift:

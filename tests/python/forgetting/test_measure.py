@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from luthier.errors import InputError
-from luthier.forgetting import GeneralFigures, cached_general, compare_general, measure_general
+from luthier.forgetting import GeneralFigures, cached_general, compare_general, measure_general, run_forgetting
 from luthier.forgetting.figures import GeneralAnswer
 from luthier.forgetting.losses import TextLosses, plain_text, text_losses
 from tiny_model import chat
@@ -127,4 +128,36 @@ def test_a_cache_that_cannot_be_written_does_no_harm(
     blocked = tmp_path / "file"
     blocked.write_text("no folder", encoding="utf-8")
     monkeypatch.setenv("LUTHIER_CACHE", str(blocked))
-    assert cached_general({}, "float32", lambda: tiny).answers
+    assert cached_general({"a": "b"}, "float32", lambda: tiny).answers
+
+
+def test_without_hashes_of_the_model_nothing_is_cached(tiny: Any, cache: Path) -> None:
+    cached_general({}, "float32", lambda: tiny)
+    assert not (cache / "general").exists()
+
+
+def test_a_run_is_compared_with_its_base_model(tiny_folder: Path, cache: Path, tmp_path: Path) -> None:
+    from luthier.training.run import run_fit
+
+    train = keep_file(tmp_path)
+    values = {"train": str(train), "model": str(tiny_folder), "out": str(tmp_path / "run"), "dtype": "float32"}
+    run = run_fit({**values, "rank": 4, "epochs": 20, "learning_rate": 1e-2, "threads": 1}, quiet=True)
+    found = run_forgetting(run, keep=train)
+    assert found.keep is not None and found.keep.change < -0.3  # it was fitted to these rows
+    assert found.before == str(tiny_folder) and "LoRA rank 4" in found.after
+    assert found.general.before != found.general.after and len(list((cache / "general").iterdir())) == 1
+    assert run_forgetting(run, keep=train) == found
+    assert found.within is (found.general.change <= 0.03) and run_forgetting(run, train, limit=1e9).within
+
+
+def test_the_table_names_the_limit_and_the_questions(figures: Any) -> None:
+    from rich.console import Console
+
+    wrong = replace(figures, answers=tuple(replace(answer, right=False) for answer in figures.answers))
+    right = replace(figures, answers=tuple(replace(answer, right=True) for answer in figures.answers))
+    found = compare_general(right, wrong)
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(found)
+    text = console.export_text()
+    assert "+3%: within" in text and "What is 7 + 5?" in text and "and 200 more" in text
+    assert "general loss" in repr(found) and "<table>" in found._repr_html_()

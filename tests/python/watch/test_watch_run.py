@@ -165,3 +165,10 @@ def test_the_reference_belongs_to_the_run_and_goes_with_it(watched: WatchCase) -
     from luthier.training.output_folder import OWN_FILES
 
     assert (watched.run / "reference.npz").is_file() and "reference.npz" in OWN_FILES
+
+
+def test_rows_too_long_to_answer_count_as_wrong_and_are_noted(watched: WatchCase, tmp_path: Path) -> None:
+    rows = [*draw(30, seed=7), *draw(2, seed=8, words=(900, 900))]
+    found = watch_run(Run(watched.run), write_records(tmp_path / "new.jsonl", rows), labels=True)
+    assert any("2 rows are too long" in note for note in found.notes)
+    assert found.accuracy is not None and found.accuracy.rows == 32
