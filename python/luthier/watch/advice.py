@@ -51,10 +51,10 @@ def _reasons(shifted: Sequence[Shift]) -> list[str]:
     for kind in dict.fromkeys(shift.kind for shift in shifted):
         members = [shift for shift in shifted if shift.kind == kind]
         worst = max(members, key=lambda shift: shift.psi)
-        more = f", and {len(members) - 1} more" if len(members) > 1 else ""
+        more = f", and {len(members) - 1} more of the kind" if len(members) > 1 else ""
         reasons.append(
             f"{kind}: {worst.name} went from {worst.reference} to {worst.new} "
-            f"(PSI {worst.psi:.2f}, {'large' if worst.size == 'large' else 'moderate'}; p {_p(worst.p)}{more})"
+            f"(PSI {worst.psi:.2f}, {worst.size}, p {_p(worst.p)}){more}"
         )
     return reasons
 

@@ -76,7 +76,7 @@ def class_shift(kind: Kind, name: str, reference: Mapping[str, int], answers: Se
     counts = Counter(hashed if (hashed := text_hash(answer)) in reference else "(other)" for answer in answers)
     found = compare_counts(reference, counts)
     total, new_total = sum(reference.values()), len(answers)
-    names = {*reference, *counts}
+    names = sorted({*reference, *counts})
     most = max(names, key=lambda key: abs(counts.get(key, 0) / new_total - reference.get(key, 0) / total))
     label = shown.get(most, "a class that is gone" if most != "(other)" else "(other)")
     label = label if len(label) <= 24 else label[:21] + "..."
