@@ -139,7 +139,6 @@ def profile_fit(
 
 def _stepper(settings: FitSettings) -> Callable[[], tuple[float, int, int]]:
     """A function that makes the next step and gives its seconds, tokens and computed tokens."""
-    from luthier import _core
     from luthier.models.load import load_decoder, load_tokenizer
     from luthier.models.locate import locate
     from luthier.training import fit_model
@@ -154,7 +153,7 @@ def _stepper(settings: FitSettings) -> Callable[[], tuple[float, int, int]]:
     decoder = load_decoder(source, run.dtype)
     if isinstance(settings.adapter, Lora):
         fit_model.attach(decoder, settings.adapter, run.seed, source.name)
-    trainer = _core.Trainer(decoder, settings.method, run.micro_tokens, optimizer.clip, optimizer.weight_decay)
+    trainer = fit_model.make_trainer(decoder, settings)
     sampler = row_order(rows, settings)
 
     def step() -> tuple[float, int, int]:
