@@ -25,9 +25,14 @@ def sync(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replaces a file in one step: a reader, or a crash, sees the old text or the new one. Raises OSError."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """As `write_text`, of bytes. Raises OSError."""
     aside = path.with_name(path.name + TEMPORARY)
     try:
-        aside.write_text(text, encoding="utf-8")
+        aside.write_bytes(content)
         sync(aside)
         os.replace(aside, path)
     except OSError:

@@ -74,6 +74,10 @@ def command(
         str | None, _option("--format", "What the rows are, where the guess is wrong.", "csv|alpaca|csv/alpaca|...")
     ] = None,
     skip_bad: Annotated[bool | None, _option("--skip-bad", "Leave out bad rows even if more than 1 % are bad.")] = None,
+    replay: Annotated[Path | None, _option("--replay", "General rows to mix in, against forgetting.", "FILE")] = None,
+    replay_share: Annotated[
+        str | None, _option("--replay-share", "Share of each step's rows that is theirs [default: 0.1]", "X")
+    ] = None,
     dtype: Annotated[
         str | None, _option("--dtype", "Type of the frozen weights [default: bfloat16]", "bfloat16|float32")
     ] = None,

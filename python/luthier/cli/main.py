@@ -1,6 +1,6 @@
 """`luthier`: the commands, and how errors become one sentence on stderr and an exit status.
 
-Exit status: 0 done, 2 wrong usage or input, 130 interrupted, 1 anything else.
+Exit status: 0 done, 2 wrong usage or input, 130 interrupted, 1 anything else; `gate` and `watch` also 3 and 4.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from luthier.cli import (
     export,
     fetch,
     fit,
+    gate,
     generate,
     models,
     plan,
@@ -28,6 +29,7 @@ from luthier.cli import (
     show,
     split,
     version,
+    watch,
 )
 
 EXIT_FAILED = 1
@@ -51,6 +53,8 @@ app.command("profile")(profile.command)
 app.command("evaluate")(evaluate.command)
 app.command("baseline")(baseline.command)
 app.command("generate")(generate.command)
+app.command("gate")(gate.command)
+app.command("watch")(watch.command)
 app.command("export")(export.command)
 app.command("show")(show.command)
 app.command("models")(models.command)

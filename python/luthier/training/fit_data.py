@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from luthier.drift.reference import sample_records
 from luthier.errors import InputError
 from luthier.records.record import Message, Record, Records
 from luthier.training.ledger_file import LedgerLine, bad_row
@@ -23,7 +24,10 @@ class FitRows:
     """The rows of one file (or of memory) as they are trained or validated on.
 
     `places[row]` is the file and line of a row number of `dataset`; `bad` holds the ledger lines of unreadable rows.
-    `sha256` is over the messages and weights, so it is the same whether the rows came from a file or from memory.
+    `sample` holds some of the records, by which later ones can be judged.
+    The last `replays` examples of the data set are general rows that are mixed in, whose row numbers begin with
+    `first_replay`; `replay_sha256` is over these. `sha256` is over the messages and weights, so it is the same whether
+    the rows came from a file or from memory.
     """
 
     name: str
@@ -32,6 +36,10 @@ class FitRows:
     places: list[tuple[str, int]]
     bad: list[LedgerLine]
     sha256: str
+    sample: list[Record] = field(default_factory=list)
+    replays: int = 0
+    first_replay: int | None = None
+    replay_sha256: str | None = None
 
     def dropped(self) -> dict[str, int]:
         """How many rows are not used, by reason; unreadable rows included."""
@@ -69,6 +77,30 @@ def encode_records(records: Sequence[Record], tokenizer: Tokenizer, max_length: 
     return FitRows(name, path, dataset, places, bad, rows_sha256(records))
 
 
+def add_replay(train: FitRows, records: Sequence[Record], tokenizer: Tokenizer) -> FitRows:
+    """The rows with general rows behind them in the same data set.
+
+    Raises InputError when none of these can be trained on.
+    """
+    from luthier.text.encode import ChatEncoder
+
+    before, first = len(train.dataset), len(train.places)
+    for number, row in enumerate(ChatEncoder(tokenizer).encode_rows(records), start=first):
+        train.dataset.add(number, row.tokens, row.weights, row.ends)
+    name = str(records.path) if isinstance(records, Records) else "the rows in memory"
+    if (replays := len(train.dataset) - before) == 0:
+        raise InputError(f"{name}: none of the rows to replay has a supervised token; every row needs an answer")
+    bad = [bad_row(row.file, row.line, row.reason) for row in records.bad] if isinstance(records, Records) else []
+    return replace(
+        train,
+        places=[*train.places, *((record.file or name, record.line) for record in records)],
+        bad=[*train.bad, *({**line, "replay": True} for line in bad)],
+        replays=replays,
+        first_replay=first,
+        replay_sha256=rows_sha256(records),
+    )
+
+
 def load_rows(
     data: DataSettings,
     tokenizer: Tokenizer,
@@ -81,6 +113,12 @@ def load_rows(
     """
     train_records, valid_records = read_rows(data, train_records, valid_records)
     train = encode_records(train_records, tokenizer, data.max_length)
+    train = replace(train, sample=sample_records(train_records))
+    if data.replay is not None:
+        # General rows keep their own system messages: the job's is not put before them.
+        from luthier.records import read
+
+        train = add_replay(train, read(data.replay, skip_bad=data.skip_bad), tokenizer)
     return train, encode_records(valid_records, tokenizer, data.max_length) if valid_records is not None else None
 
 

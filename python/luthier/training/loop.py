@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier import durable
+from luthier.drift import REFERENCE_FILE, build_reference
 from luthier.errors import InputError, LuthierError
 from luthier.training import fit_model, output_folder, run_record
 from luthier.training.check_rows import check_rows
@@ -21,6 +22,7 @@ from luthier.training.ledger_file import LedgerLine, ledger_lines, summarise, wr
 from luthier.training.progress import Progress
 from luthier.training.ranks import Ranks
 from luthier.training.result import write_result
+from luthier.training.row_order import row_order
 from luthier.training.run_plan import check_resources, plan_resources
 from luthier.training.settings import FitSettings, Lora, flatten
 from luthier.training.shared_step import shared_ledger
@@ -77,12 +79,14 @@ def fit_to_folder(
     train, valid = load_rows(data, tokenizer, train_records, valid_records)
     _note_rows(progress, train, data.max_length)
 
-    hashes = {
+    hashes: dict[str, Any] = {
         "train_rows": train.sha256,
         "valid_rows": valid.sha256 if valid is not None else None,
         "model": model_sha256(),
         "adapter_init": fit_model.adapter_init_sha256(settings),
     }
+    if train.replay_sha256 is not None:
+        hashes["replay_rows"] = train.replay_sha256
     ranks.check_same("the rows, the model or the settings", json.dumps([hashes, flatten(settings)], default=str))
     if resume:
         check_inputs(run_record.read_record(out), hashes, out)
@@ -96,7 +100,7 @@ def fit_to_folder(
     resources = plan_resources(decoder, settings, train, valid, len(checkpoints.steps()))
     check_resources(decoder, settings, resources)
     trainer = fit_model.make_trainer(decoder, settings)
-    sampler = _core.Sampler(len(train.dataset), optimizer.batch_size, settings.run.seed, data.order == "shuffled")
+    sampler = row_order(train, settings)
     plan = resources.steps
 
     with output_folder.locked(out) if ranks.first else nullcontext():
@@ -136,6 +140,7 @@ def fit_to_folder(
             trainer.release()
             result = write_result(out, decoder, tokenizer, source, adapter)
             write_ledger(out / LEDGER_FILE, ledger)
+            _write(ranks, out, lambda: build_reference(train.sample, tokenizer).save(out / REFERENCE_FILE))
         except BaseException as error:
             if ranks.first:
                 _note_end(out, record, error)
@@ -161,6 +166,7 @@ def _input_paths(settings: FitSettings) -> list[str | None]:
         data.valid,
         data.test,
         data.system,
+        data.replay,
         init,
         settings.model if Path(settings.model).exists() else None,
     ]
@@ -174,6 +180,7 @@ def _absolute_paths(settings: FitSettings, train: FitRows, valid: FitRows | None
         "valid": data.valid or (valid.path if valid is not None else None),
         "test": data.test,
         "system": data.system,
+        "replay": data.replay,
     }
     if isinstance(adapter, Lora):
         given["adapter_init"] = adapter.init
@@ -184,6 +191,8 @@ def _file_hashes(settings: FitSettings) -> dict[str, str | None]:
     """SHA-256 of the data files, for people to compare with `sha256sum`."""
     data = settings.data
     paths = {"train_file": data.train, "valid_file": data.valid, "test_file": data.test}
+    if data.replay is not None:
+        paths["replay_file"] = data.replay
     try:
         return {name: durable.path_sha256(Path(path)) if path is not None else None for name, path in paths.items()}
     except OSError as error:
@@ -194,7 +203,8 @@ def _note_rows(progress: Progress, train: FitRows, max_length: int) -> None:
     ledger = train.dataset.ledger()
     used = [line for line in ledger if line["dropped"] is None]
     tokens = sum(line["tokens"] for line in used)
-    progress.note(f"{train.name}: {len(used):,} rows, {tokens:,} tokens")
+    replays = f", {train.replays:,} of them general rows to replay" if train.replays else ""
+    progress.note(f"{train.name}: {len(used):,} rows{replays}, {tokens:,} tokens")
     for reason, count in train.dropped().items():
         progress.note(f"  not used: {count:,} rows ({reason})")
     if cut := sum(1 for line in used if line["tokens_cut"]):
@@ -203,7 +213,8 @@ def _note_rows(progress: Progress, train: FitRows, max_length: int) -> None:
 
 def _ledger(job: Job) -> list[LedgerLine]:
     train = job.train
-    return ledger_lines(shared_ledger(job.ranks, train.dataset), train.places, train.bad, job.seen_before or None)
+    entries = shared_ledger(job.ranks, train.dataset)
+    return ledger_lines(entries, train.places, train.bad, job.seen_before or None, train.first_replay)
 
 
 def _write(ranks: Ranks, out: Path, action: Any) -> None:

@@ -139,22 +139,22 @@ def profile_fit(
 
 def _stepper(settings: FitSettings) -> Callable[[], tuple[float, int, int]]:
     """A function that makes the next step and gives its seconds, tokens and computed tokens."""
-    from luthier import _core
     from luthier.models.load import load_decoder, load_tokenizer
     from luthier.models.locate import locate
     from luthier.training import fit_model
-    from luthier.training.fit_data import encode_records, read_records
+    from luthier.training.fit_data import load_rows
+    from luthier.training.row_order import row_order
 
     data, optimizer, run = settings.data, settings.optimizer, settings.run
     if data.train is None:
         raise InputError("no training rows: name a file, such as luthier profile train.jsonl --model MODEL")
     source = locate(settings.model)
-    rows = encode_records(read_records(data.train, data), load_tokenizer(source), data.max_length)
+    rows, _ = load_rows(data.model_copy(update={"valid": None}), load_tokenizer(source))
     decoder = load_decoder(source, run.dtype)
     if isinstance(settings.adapter, Lora):
         fit_model.attach(decoder, settings.adapter, run.seed, source.name)
     trainer = fit_model.make_trainer(decoder, settings)
-    sampler = _core.Sampler(len(rows.dataset), optimizer.batch_size, run.seed, data.order == "shuffled")
+    sampler = row_order(rows, settings)
 
     def step() -> tuple[float, int, int]:
         examples = sampler.next()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from luthier.models.model import Model
     from luthier.records.record import Record
 
-_PATHS = ("model", "out", "valid", "test", "system", "adapter_init")
+_PATHS = ("model", "out", "valid", "test", "system", "adapter_init", "replay")
 
 
 def fit(

@@ -16,6 +16,7 @@ from luthier.training.disk_plan import DiskPlan, check_disk, plan_disk
 from luthier.training.fit_data import FitRows, load_rows
 from luthier.training.memory_plan import MemoryPlan, check_memory, gigabytes, plan_memory, ways_to_fit
 from luthier.training.progress import duration
+from luthier.training.row_order import row_order
 from luthier.training.settings import FitSettings, Full, Lora, compose
 from luthier.training.step_plan import StepPlan, plan_steps
 from luthier.training.survey import Survey, survey_steps, survey_validation
@@ -216,12 +217,8 @@ def plan_resources(
     decoder: Decoder, settings: FitSettings, train: FitRows, valid: FitRows | None, checkpoints: int = 0
 ) -> Resources:
     """The resources of a fit whose rows and model are loaded; `checkpoints` stand in its folder already."""
-    from luthier import _core
-
     mode, micro_tokens = settings.method, settings.run.micro_tokens
-    sampler = _core.Sampler(
-        len(train.dataset), settings.optimizer.batch_size, settings.run.seed, settings.data.order == "shuffled"
-    )
+    sampler = row_order(train, settings)
     steps = plan_steps(sampler.steps_per_epoch, settings.optimizer, settings.run, valid is not None)
     survey = survey_steps(decoder, train.dataset, sampler, steps.total_steps, micro_tokens, mode)
     validation = None if valid is None else survey_validation(decoder, valid.dataset, micro_tokens, mode)

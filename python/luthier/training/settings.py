@@ -20,6 +20,7 @@ from luthier.errors import InputError
 LORA_LEARNING_RATE = 5e-4
 FULL_LEARNING_RATE = 2e-5
 DEFAULT_MICRO_TOKENS = 4096
+REPLAY_SHARE = 0.1
 
 
 def _split_targets(value: Any) -> Any:
@@ -59,7 +60,10 @@ class Full(BaseModel):
 
 
 class DataSettings(BaseModel):
-    """What is read and in which order. `train` is None when the rows were handed over in memory."""
+    """What is read and in which order. `train` is None when the rows were handed over in memory.
+
+    `replay` is a file of general rows, of which about `replay_share` (default 0.1) of each step's rows are taken.
+    """
 
     model_config = _STRICT
     train: str | None = None
@@ -72,6 +76,13 @@ class DataSettings(BaseModel):
     max_length: int = Field(1024, ge=2, le=1 << 20)
     order: Literal["file", "shuffled"] = "shuffled"
     skip_bad: bool = False
+    replay: str | None = None
+    replay_share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+
+    @property
+    def share_of_replay(self) -> float:
+        """The share of general rows, where there are any."""
+        return REPLAY_SHARE if self.replay_share is None else self.replay_share
 
 
 class OptimizerSettings(BaseModel):
@@ -230,6 +241,8 @@ def compose(values: Mapping[str, Any]) -> FitSettings:
         raise _refuse("model", given["model"])
     data = _build(DataSettings, "data", nested)
     nested["run"].setdefault("micro_tokens", max(DEFAULT_MICRO_TOKENS, data.max_length))
+    if data.replay_share is not None and data.replay is None:
+        raise InputError("'replay-share' is given but no 'replay', the file that the share is taken from")
     settings = FitSettings(
         model=given["model"],
         data=data,

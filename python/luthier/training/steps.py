@@ -18,6 +18,7 @@ from luthier.training.interrupts import Interrupted, StopRequest
 from luthier.training.metrics_log import MetricsLog, StepMetrics
 from luthier.training.progress import Progress
 from luthier.training.ranks import Ranks
+from luthier.training.row_order import RowOrder
 from luthier.training.shared_step import shared_ledger, shared_step
 from luthier.training.step_plan import StepPlan
 from luthier.training.validation import validation_loss
@@ -25,7 +26,7 @@ from luthier.training.validation import validation_loss
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from luthier._core import Sampler, Trainer
+    from luthier._core import Trainer
 
 _ROW = re.compile(r"\brow (\d+)\b")
 
@@ -37,7 +38,7 @@ class Job:
     out: Path
     plan: StepPlan
     trainer: Trainer
-    sampler: Sampler
+    sampler: RowOrder
     train: FitRows
     valid: FitRows | None
     checkpoints: Checkpoints

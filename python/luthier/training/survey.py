@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from luthier.training.row_order import RowOrder
 from luthier.training.validation import ROWS_PER_CALL
 
 if TYPE_CHECKING:
-    from luthier._core import Dataset, Decoder, ForestCost, Sampler
+    from luthier._core import Dataset, Decoder, ForestCost
 
 MOST_STEPS = 1000
 """A longer run is judged by so many of its steps, spread evenly; 1,000 steps take a few seconds."""
@@ -37,7 +38,7 @@ class Survey:
 
 
 def survey_steps(
-    decoder: Decoder, dataset: Dataset, sampler: Sampler, steps: int, micro_tokens: int, mode: str
+    decoder: Decoder, dataset: Dataset, sampler: RowOrder, steps: int, micro_tokens: int, mode: str
 ) -> Survey:
     """Looks at the next `steps` steps of the sampler, which is left behind them. `mode` is lora or full."""
     found: list[tuple[float, list[int], list[ForestCost]]] = []
@@ -87,7 +88,7 @@ def _is_chosen(index: int, count: int) -> bool:
     return count <= MOST_STEPS or index * MOST_STEPS // count != (index - 1) * MOST_STEPS // count
 
 
-def _spread(sampler: Sampler, steps: int) -> Iterator[list[int]]:
+def _spread(sampler: RowOrder, steps: int) -> Iterator[list[int]]:
     for index in range(steps):
         examples = sampler.next()
         if _is_chosen(index, steps):
