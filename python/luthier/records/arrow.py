@@ -78,10 +78,11 @@ def _rows(batch: pyarrow.RecordBatch) -> Iterator[dict[str, Any] | BadRowError]:
             try:
                 one.validate(full=True)
                 yield from _listed(one)
-            except UnicodeDecodeError:
-                yield BadRowError("not UTF-8", "encoding")
             except (ValueError, OverflowError) as error:
-                yield BadRowError(f"cannot be read: {str(error).splitlines()[0]}")
+                if "utf8" in str(error).lower().replace("-", ""):
+                    yield BadRowError("not UTF-8", "encoding")
+                else:
+                    yield BadRowError(f"cannot be read: {str(error).splitlines()[0]}")
 
 
 def _listed(batch: pyarrow.RecordBatch) -> list[dict[str, Any]]:

@@ -31,8 +31,9 @@ def saved_files(folder: Path) -> list[Path]:
             f"name a file of rows, such as {folder / example}"
         )
     listed = _object(state_file).get("_data_files")
-    names = [entry.get("filename") if isinstance(entry, dict) else None for entry in listed or []]
-    if not isinstance(listed, list) or not all(isinstance(name, str) and Path(name).name == name for name in names):
+    entries = listed if isinstance(listed, list) else [None]
+    names = [entry.get("filename") if isinstance(entry, dict) else None for entry in entries]
+    if not all(isinstance(name, str) and Path(name).name == name for name in names):
         raise InputError(f"{state_file}: does not list the files of the rows (_data_files)")
     files = [folder / str(name) for name in names]
     missing = next((file for file in files if not file.is_file()), None)
