@@ -12,7 +12,21 @@ import pytest
 from fit_case import PYTHON_FOLDER, FitCase, luthier, write_rows
 from luthier.training.settings import KEYS, compose, flatten, spell
 
-COMMANDS = ("fit", "plan", "profile", "evaluate", "generate", "export", "show", "models", "fetch", "demo", "version")
+COMMANDS = (
+    "check",
+    "clean",
+    "fit",
+    "plan",
+    "profile",
+    "evaluate",
+    "generate",
+    "export",
+    "show",
+    "models",
+    "fetch",
+    "demo",
+    "version",
+)
 
 
 def help_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
