@@ -54,7 +54,7 @@ class Message:
         return "\n".join([*([self.content] if self.content else []), *(call.text for call in self.tool_calls)])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One row: its messages, where it stood, and the row itself so that it can be written back.
 

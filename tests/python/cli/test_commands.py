@@ -12,7 +12,22 @@ import pytest
 from fit_case import PYTHON_FOLDER, FitCase, luthier, write_rows
 from luthier.training.settings import KEYS, compose, flatten, spell
 
-COMMANDS = tuple("split fit plan profile evaluate generate export show models fetch demo version".split())
+COMMANDS = (
+    "check",
+    "clean",
+    "split",
+    "fit",
+    "plan",
+    "profile",
+    "evaluate",
+    "generate",
+    "export",
+    "show",
+    "models",
+    "fetch",
+    "demo",
+    "version",
+)
 
 
 def help_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
