@@ -7,7 +7,7 @@ rows share is held once, and the parsed rows are dropped.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class CheckedFile:
     table: bool = False
     encoding: str | None = None
     byte_order_mark: bool = False
-    format: Format = Format()
+    format: Format = field(default_factory=Format)
 
     @property
     def total(self) -> int:

@@ -214,9 +214,11 @@ def _check_sides(
         if members[name] or (side == VALID and shares[VALID] == 0):
             continue
         largest = max(len(unit) for unit in units)
-        why = f"there are {len(records):,} rows"
+        why = (
+            f"of {len(records):,} in all" if largest == 1 else f"of {len(records):,} in all {largest:,} belong together"
+        )
         if largest > 1:
-            why += f", and {largest:,} of them belong together (a group, or near-duplicates: see luthier check)"
+            why += " (a group, or near-duplicates: see luthier check)"
         raise InputError(f"{records.path}: no row is left for {name}: {why}. Raise its share, or bring more rows.")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 __all__ = ["Shadows"]
 
@@ -64,13 +65,19 @@ class Shadows:
         return text.translate(self._back)
 
 
+@lru_cache(maxsize=1 << 14)
+def _in_json(character: int) -> tuple[str, str]:
+    """A character as JSON writes it within a string, with other characters left alone and in ASCII alone."""
+    text = chr(character)
+    return json.dumps(text, ensure_ascii=False)[1:-1], json.dumps(text)[1:-1]
+
+
 def _json_escapes(tables: Iterable[dict[int, int]]) -> dict[int, tuple[str, str]]:
     """By shadow: how JSON writes it where that is not itself, with other characters left alone and in ASCII alone."""
     escapes: dict[int, tuple[str, str]] = {}
     for table in tables:
         for character, shadow in table.items():
-            lax = json.dumps(chr(character), ensure_ascii=False)[1:-1]
-            strict = json.dumps(chr(character))[1:-1]
+            lax, strict = _in_json(character)
             if strict != chr(character):
                 written = chr(shadow) if lax == chr(character) else lax.translate(table)
                 escapes[shadow] = (written, strict.translate(table))

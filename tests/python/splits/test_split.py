@@ -225,10 +225,10 @@ def test_wrong_options_are_refused(tmp_path: Path, options: dict[str, Any], word
 
 
 def test_too_few_rows_or_rows_that_all_belong_together_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no row is left for valid: there are 3 rows"):
+    with pytest.raises(InputError, match="no row is left for valid: of 3 in all"):
         split(write(tmp_path / "few.jsonl", [row(index) for index in range(3)]), tmp_path / "out")
     same = write(tmp_path / "same.jsonl", [row(7, str(index)) for index in range(50)])
-    with pytest.raises(InputError, match="50 of them belong together"):
+    with pytest.raises(InputError, match="of 50 in all 50 belong together"):
         split(same, tmp_path / "out")
     with pytest.raises(InputError, match="holds no rows"):
         split(write(tmp_path / "empty.jsonl", []), tmp_path / "out")
