@@ -42,6 +42,10 @@ def command(
             "--micro-tokens", "Tokens computed at once; bounds the memory [default: 4096, at least max-length]", "N"
         ),
     ] = None,
+    memory: Annotated[
+        str | None,
+        _option("--memory", "low: a fraction of the memory for a third more time [default: normal]", "normal|low"),
+    ] = None,
     learning_rate: Annotated[
         str | None, _option("--learning-rate", "Peak learning rate [default: 5e-4, with adapter full 2e-5]", "X")
     ] = None,

@@ -47,8 +47,6 @@ def fit_to_folder(
     Interrupted after a checkpoint when the user stopped the run, and LuthierError when training or saving failed; what
     was saved before stays valid.
     """
-    from luthier import _core
-    from luthier.models.load import load_decoder, load_tokenizer
     from luthier.models.locate import locate
 
     out = Path(settings.run.out)
@@ -60,11 +58,17 @@ def fit_to_folder(
     if resume and run_record.read_record(out)["status"] == "done":
         progress.note(f"{out}: the run is done; there is nothing to continue")
         return out
+    # The files of the model are hashed while libraries and rows are loaded.
+    source = locate(settings.model)
+    model_sha256 = fit_model.start_model_sha256(source)
+
+    from luthier import _core
+    from luthier.models.load import load_decoder, load_tokenizer
+
     if (threads := settings.run.threads or ranks.threads) is not None:
         _core.set_threads(threads)
 
     # Rows to tokens: the data sets hold what is trained on and count what becomes of every row.
-    source = locate(settings.model)
     tokenizer = load_tokenizer(source)
     train, valid = load_rows(data, tokenizer, train_records, valid_records)
     _note_rows(progress, train, data.max_length)
@@ -72,7 +76,7 @@ def fit_to_folder(
     hashes = {
         "train_rows": train.sha256,
         "valid_rows": valid.sha256 if valid is not None else None,
-        "model": fit_model.model_sha256(source),
+        "model": model_sha256(),
         "adapter_init": fit_model.adapter_init_sha256(settings),
     }
     ranks.check_same("the rows, the model or the settings", json.dumps([hashes, flatten(settings)], default=str))
@@ -87,7 +91,7 @@ def fit_to_folder(
     checkpoints = Checkpoints(out / CHECKPOINTS)
     resources = plan_resources(decoder, settings, train, valid, len(checkpoints.steps()))
     check_resources(decoder, settings, resources)
-    trainer = _core.Trainer(decoder, settings.method, settings.run.micro_tokens, optimizer.clip, optimizer.weight_decay)
+    trainer = fit_model.make_trainer(decoder, settings)
     sampler = _core.Sampler(len(train.dataset), optimizer.batch_size, settings.run.seed, data.order == "shuffled")
     plan = resources.steps
 
