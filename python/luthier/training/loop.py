@@ -52,7 +52,7 @@ def fit_to_folder(
     from luthier.models.locate import locate
 
     out = Path(settings.run.out)
-    data, optimizer, resume = settings.data, settings.optimizer, settings.start.resume
+    data, resume = settings.data, settings.start.resume
     ranks = ranks or Ranks()
     if ranks.first:
         output_folder.check_output(out, settings.start, _input_paths(settings))
