@@ -49,7 +49,7 @@ def command(
     def show() -> None:
         from rich.console import Console
 
-        Console().print(found)
+        Console(soft_wrap=True).print(found)
 
     options.print_result(found.to_json(), json_output, show)
     if found.status:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,7 +104,9 @@ class Reference:
             ) from None
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-        except (ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        except InputError:
+            raise
+        except Exception as error:  # zipfile, zlib and numpy raise nearly anything on damaged bytes
             raise InputError(f"{path}: damaged ({error}); fit again to have a reference") from None
 
 

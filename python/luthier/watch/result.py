@@ -63,7 +63,6 @@ class Watch:
         return f"Watch({self.file} against {self.run}: {self.advice}; {'; '.join(self.reasons)})"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from rich.table import Table
         from rich.text import Text
 
         yield Text(
@@ -72,12 +71,7 @@ class Watch:
         yield from (Text(f"  - {reason}") for reason in self.reasons)
         if self.accuracy is not None:
             yield Text(f"accuracy: {self.accuracy}")
-        table = Table("compared", "", "training", "new", box=None)
-        for column in ("PSI", "by chance", "p", "shift"):
-            table.add_column(column, justify="right")
-        for line in self.lines():
-            table.add_row(*map(Text, line))
-        yield table
+        yield from (Text(line) for line in self._table())
         yield Text(f"A shift needs p < 0.05 (Holm) and PSI beyond chance: {MODERATE} moderate, {LARGE} large.")
         if self.farthest:
             yield Text("farthest from the training rows:")
@@ -85,6 +79,18 @@ class Watch:
             near = f", nearest {row.nearest_file}:{row.nearest_line}" if row.nearest_line is not None else ""
             yield Text(f"  {row.file}:{row.line}  distance {row.distance:.2f}{near}")
         yield from (Text(f"note: {note}") for note in self.notes)
+
+    def _table(self) -> list[str]:
+        """The comparisons for people, aligned: of each kind that with the largest shift; --json has all."""
+        worst = {shift.kind: shift for shift in sorted(self.shifts, key=lambda shift: shift.psi - shift.psi_by_chance)}
+        lines = []
+        for kind in dict.fromkeys(shift.kind for shift in self.shifts):
+            shift, count = worst[kind], sum(other.kind == kind for other in self.shifts)
+            p = "<0.001" if shift.p < 0.001 else f"{shift.p:.3f}"
+            name = shift.name if count == 1 else f"{shift.name} (1 of {count})"
+            figures = f"PSI {shift.psi:6.3f} (by chance {shift.psi_by_chance:.3f})  p {p:<6}  {shift.size:<8}"
+            lines.append(f"  {kind:<10} {name:<33} {figures}  {shift.reference} -> {shift.new}")
+        return lines
 
     def _repr_html_(self) -> str:
         import html
