@@ -46,12 +46,12 @@ def evaluate(
     on_start: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Answers every row of `test` greedily, with the row's last assistant message left out, and compares with that
-        message.
+    message.
 
-        `out` is a folder for predictions.jsonl and evaluation.json (made if missing). `max_new_tokens` defaults to the
-        longest reference in tokens, a quarter more, and 8. `schema` is a JSON Schema for tasks with JSON answers; without
-        it the references show what the schema is. `task` is classify, extract, write or call, by default what the
-        references show; `rules` are as in `rules.parse_rule`. At most `calibration_rows` rows give the calibration of a
+    `out` is a folder for predictions.jsonl and evaluation.json (made if missing). `max_new_tokens` defaults to the
+    longest reference in tokens, a quarter more, and 8. `schema` is a JSON Schema for tasks with JSON answers; without
+    it the references show what the schema is. `task` is classify, extract, write or call, by default what the
+    references show; `rules` are as in `rules.parse_rule`. At most `calibration_rows` rows give the calibration of a
     classification, 0 leaves it out. `text`, `label`, `system` and `format` are as in `luthier.read`; `limit` takes the
     first rows only; `on_progress` hears (rows finished, rows) of the answers; where `on_start` hears the name of each
     stage, of every stage. Raises InputError for what cannot be read, and LuthierError for what cannot be written.
