@@ -27,6 +27,8 @@ ORDER = (
     "evaluation",
     "baselines",
     "training",
+    "verdict",
+    "report",
     "demo",
     "cli",
     "__main__",

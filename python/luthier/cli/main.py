@@ -1,6 +1,7 @@
 """`luthier`: the commands, and how errors become one sentence on stderr and an exit status.
 
-Exit status: 0 done, 2 wrong usage or input, 130 interrupted, 1 anything else.
+Exit status: 0 done, 2 wrong usage or input, 130 interrupted, 1 anything else; 3 and 4 are what `evaluate` and `verdict`
+say of a run: HOLD and RETHINK.
 """
 
 from __future__ import annotations
@@ -12,7 +13,23 @@ from typing import Annotated, Any
 
 import typer
 
-from luthier.cli import baseline, demo, evaluate, export, fetch, fit, generate, models, plan, profile, show, version
+from luthier.cli import (
+    baseline,
+    demo,
+    errors,
+    evaluate,
+    export,
+    fetch,
+    fit,
+    generate,
+    models,
+    plan,
+    profile,
+    report,
+    show,
+    verdict,
+    version,
+)
 
 EXIT_FAILED = 1
 EXIT_INPUT = 2
@@ -31,6 +48,9 @@ app.command("plan")(plan.command)
 app.command("profile")(profile.command)
 app.command("evaluate")(evaluate.command)
 app.command("baseline")(baseline.command)
+app.command("verdict")(verdict.command)
+app.command("errors")(errors.command)
+app.command("report")(report.command)
 app.command("generate")(generate.command)
 app.command("export")(export.command)
 app.command("show")(show.command)

@@ -50,6 +50,19 @@ Predictions = Annotated[
     ),
 ]
 
+ThresholdValues = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold",
+        metavar="NAME=VALUE",
+        help="A threshold of the verdict, such as class-recall=0.7; luthier verdict lists them. May be given several "
+        "times.",
+    ),
+]
+Results = Annotated[
+    Path | None, typer.Option("--results", help="Folder with the evaluation, where evaluate had --out [default: RUN]")
+]
+
 
 def named_files(given: list[str] | None) -> dict[str, Path]:
     """NAME=FILE options as files by name. Raises InputError."""
