@@ -112,8 +112,10 @@ void bind_step_cost(py::module_& module) {
       "What the weights hold, and the adapter with its masters.");
   module.def(
       "pass_bytes",
-      [](PythonDecoder& decoder, int64_t rows, bool backward) { return pass_bytes(decoder.decoder, rows, backward); },
-      py::arg("decoder"), py::arg("rows"), py::arg("backward"),
+      [](PythonDecoder& decoder, int64_t rows, bool backward, bool recompute) {
+        return pass_bytes(decoder.decoder, rows, !backward ? Keep::nothing : recompute ? Keep::inputs : Keep::all);
+      },
+      py::arg("decoder"), py::arg("rows"), py::arg("backward"), py::arg("recompute") = false,
       "What a pass over a forest of this many rows allocates, forward alone or with backward.");
 }
 
@@ -131,17 +133,21 @@ void bind_train(pybind11::module_& module) {
       .def_readonly("supervised_tokens", &StepResult::supervised_tokens);
 
   py::class_<PythonTrainer>(module, "Trainer", "Optimiser steps over a decoder.")
-      .def(py::init([](PythonDecoder& decoder, const std::string& mode, int64_t micro_tokens, double clip,
-                       double weight_decay, double beta1, double beta2, double epsilon) {
-             TrainerSettings settings;
-             settings.micro_tokens = micro_tokens;
-             settings.clip = clip;
-             settings.optimizer = {0, beta1, beta2, epsilon, weight_decay};
-             return std::make_unique<PythonTrainer>(decoder, mode, settings);
-           }),
-           py::arg("decoder"), py::arg("mode"), py::arg("micro_tokens"), py::arg("clip"), py::arg("weight_decay"),
-           py::arg("beta1") = 0.9, py::arg("beta2") = 0.999, py::arg("epsilon") = 1e-8, py::keep_alive<1, 2>(),
-           "mode: lora (the attached adapter) or full (every weight).")
+      .def(
+          py::init([](PythonDecoder& decoder, const std::string& mode, int64_t micro_tokens, double clip,
+                      double weight_decay, double beta1, double beta2, double epsilon, bool recompute) {
+            TrainerSettings settings;
+            settings.micro_tokens = micro_tokens;
+            settings.clip = clip;
+            settings.recompute = recompute;
+            settings.optimizer = {0, beta1, beta2, epsilon, weight_decay};
+            return std::make_unique<PythonTrainer>(decoder, mode, settings);
+          }),
+          py::arg("decoder"), py::arg("mode"), py::arg("micro_tokens"), py::arg("clip"), py::arg("weight_decay"),
+          py::arg("beta1") = 0.9, py::arg("beta2") = 0.999, py::arg("epsilon") = 1e-8, py::arg("recompute") = false,
+          py::keep_alive<1, 2>(),
+          "mode: lora (the attached adapter) or full (every weight). recompute: forward keeps the layers' inputs only, "
+          "and backward computes each layer again, to the same bits.")
       .def(
           "step",
           [](PythonTrainer& self, Dataset& dataset, const std::vector<int64_t>& examples, double learning_rate) {

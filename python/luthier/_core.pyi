@@ -478,9 +478,10 @@ class Trainer:
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-08,
+        recompute: bool = False,
     ) -> None:
         """
-        mode: lora (the attached adapter) or full (every weight).
+        mode: lora (the attached adapter) or full (every weight). recompute: forward keeps the layers' inputs only, and backward computes each layer again, to the same bits.
         """
 
     def accumulate(self, dataset: Dataset, examples: collections.abc.Sequence[int], total_weight: float) -> StepResult:
@@ -585,7 +586,7 @@ def op_totals() -> dict[str, OpTotals]:
     The totals so far, by name of the operation.
     """
 
-def pass_bytes(decoder: Decoder, rows: int, backward: bool) -> int:
+def pass_bytes(decoder: Decoder, rows: int, backward: bool, recompute: bool = False) -> int:
     """
     What a pass over a forest of this many rows allocates, forward alone or with backward.
     """

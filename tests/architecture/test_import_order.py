@@ -26,6 +26,7 @@ ORDER = (
     "generation",
     "evaluation",
     "baselines",
+    "checks",
     "training",
     "verdict",
     "report",

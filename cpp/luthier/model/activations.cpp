@@ -25,7 +25,7 @@ LayerActivations take(const DecoderConfig& c, const DecoderLayer& layer, int64_t
   return a;
 }
 
-// Without `keep` the layers share one set of buffers, which must be wide enough for each of them.
+// Where the layers share one set of buffers it must be wide enough for each of them.
 DecoderLayer widest(const Decoder& decoder) {
   DecoderLayer widest = decoder.layers.front();
   for (const DecoderLayer& layer : decoder.layers) {
@@ -39,15 +39,19 @@ DecoderLayer widest(const Decoder& decoder) {
 
 }  // namespace
 
-Activations::Activations(const Decoder& decoder, int64_t rows, bool keep, Buffers buffers)
+Activations::Activations(const Decoder& decoder, int64_t rows, Keep keep, Buffers buffers)
     : capacity(rows), keep(keep) {
   const DecoderConfig& c = decoder.config;
   const at::ScalarType type = decoder.type();
   const DecoderLayer wide = widest(decoder);
-  if (keep) {
+  if (keep == Keep::all) {
     for (const DecoderLayer& layer : decoder.layers) layers.push_back(take(c, layer, rows, type, buffers));
   } else {
     layers.push_back(take(c, wide, rows, type, buffers));
+  }
+  if (keep == Keep::inputs) {
+    inputs.push_back(layers.front().input);
+    while (inputs.size() < decoder.layers.size()) inputs.push_back(buffers.empty({rows, c.hidden_size}, type));
   }
   normed = buffers.empty({rows, c.hidden_size + std::max(wide.query_key_value.spare, wide.gate_up.spare)}, type);
   gated = buffers.empty({rows, c.intermediate_size + wide.down.spare}, type);
@@ -55,6 +59,12 @@ Activations::Activations(const Decoder& decoder, int64_t rows, bool keep, Buffer
   final_rstd = buffers.empty({rows}, at::kFloat);
   hidden = buffers.empty({rows, c.hidden_size}, type);
   bytes = buffers.bytes();
+}
+
+LayerActivations Activations::layer(size_t index) const {
+  LayerActivations layer = layers[keep == Keep::all ? index : 0];
+  if (keep == Keep::inputs) layer.input = inputs[index];
+  return layer;
 }
 
 Gradients::Gradients(const Decoder& decoder, int64_t rows, Buffers buffers) : capacity(rows) {
@@ -71,10 +81,10 @@ Gradients::Gradients(const Decoder& decoder, int64_t rows, Buffers buffers) : ca
   bytes = buffers.bytes();
 }
 
-int64_t pass_bytes(const Decoder& decoder, int64_t rows, bool backward) {
+int64_t pass_bytes(const Decoder& decoder, int64_t rows, Keep keep) {
   const Buffers counted(Buffers::Mode::count);
-  const int64_t forward = Activations(decoder, rows, /*keep=*/backward, counted).bytes;
-  return forward + (backward ? Gradients(decoder, rows, counted).bytes : 0);
+  const int64_t forward = Activations(decoder, rows, keep, counted).bytes;
+  return forward + (keep == Keep::nothing ? 0 : Gradients(decoder, rows, counted).bytes);
 }
 
 }  // namespace luthier

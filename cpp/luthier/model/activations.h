@@ -26,21 +26,30 @@ struct LayerActivations {
   at::Tensor down_tail;          // [T, spare]: the update's columns of the gated product, which is not kept
 };
 
+/// What forward leaves for backward.
+enum class Keep {
+  nothing,  // all layers share one set of buffers
+  inputs,   // as before, but the input of each layer stays, from which backward computes the layer again (Chen et al.,
+            // "Training Deep Nets with Sublinear Memory Cost", 2016)
+  all,      // every layer has buffers of its own
+};
+
 struct Activations {
-  /// keep: every layer has memory of its own, for backward; otherwise all layers share one.
-  Activations(const Decoder& decoder, int64_t rows, bool keep, Buffers buffers = Buffers());
+  Activations(const Decoder& decoder, int64_t rows, Keep keep, Buffers buffers = Buffers());
 
   int64_t capacity;
   int64_t bytes;  // of all tensors
-  bool keep;
-  std::vector<LayerActivations> layers;  // one, or one for each decoder layer
+  Keep keep;
+  std::vector<LayerActivations> layers;  // one for each decoder layer, or one for all
+  std::vector<at::Tensor> inputs;        // with Keep::inputs one for each decoder layer
   at::Tensor normed;                     // [T, hidden + spare] scratch: a block's input, after its norm
   at::Tensor gated;                      // [T, intermediate + spare] scratch
   at::Tensor final_in;                   // [T, hidden]: the residual stream behind the last layer
   at::Tensor final_rstd;                 // [T]
   at::Tensor hidden;                     // [T, hidden]: after the final norm
 
-  LayerActivations& layer(size_t index) { return layers[keep ? index : 0]; }
+  /// The buffers of a decoder layer.
+  LayerActivations layer(size_t index) const;
 };
 
 /// Scratch of backward.
@@ -60,8 +69,8 @@ struct Gradients {
   at::Tensor stream(int64_t rows) const { return joined_stream.narrow(0, 0, rows).narrow(1, 0, normed.size(1)); }
 };
 
-/// The bytes that a pass over `rows` rows allocates: its activations, and with `backward` those of every layer and the
-/// scratch of backward. Counted by the constructors above; nothing is allocated.
-int64_t pass_bytes(const Decoder& decoder, int64_t rows, bool backward);
+/// The bytes that a pass over `rows` rows allocates: its activations and, if it keeps any, the scratch of backward.
+/// Counted by the constructors above; nothing is allocated.
+int64_t pass_bytes(const Decoder& decoder, int64_t rows, Keep keep);
 
 }  // namespace luthier

@@ -48,9 +48,8 @@ void attend(LayerStep& step, KeyValueCache* cache, size_t index, const at::Tenso
   attention_forward(plan, q, k, v, out, step.saved.log_sum_exp);
 }
 
-}  // namespace
-
-void layer_forward(LayerStep& step, at::Tensor& out, KeyValueCache* cache, size_t index, const at::Tensor& cache_rows) {
+// From saved.input, whose norm stands in attention_in, to the gated product: everything but the last product.
+void layer_states(LayerStep& step, KeyValueCache* cache, size_t index, const at::Tensor& cache_rows) {
   const DecoderConfig& c = step.config;
   DecoderLayer& w = step.weights;
   LayerActivations& saved = step.saved;
@@ -72,7 +71,20 @@ void layer_forward(LayerStep& step, at::Tensor& out, KeyValueCache* cache, size_
   gated_forward(saved.gate_up, c.activation, gated);
   linear_layer_tail(w.down, step.gated);
   saved.down_tail.copy_(step.gated.narrow(1, c.intermediate_size, w.down.spare));
-  linear_layer_product(w.down, step.gated, 0, w.down.out, out);
+}
+
+}  // namespace
+
+void layer_forward(LayerStep& step, at::Tensor& out, KeyValueCache* cache, size_t index, const at::Tensor& cache_rows) {
+  layer_states(step, cache, index, cache_rows);
+  linear_layer_product(step.weights.down, step.gated, 0, step.weights.down.out, out);
+}
+
+void layer_states_again(LayerStep& step) {
+  at::Tensor normed = step.attention_in.narrow(1, 0, step.config.hidden_size);
+  rms_norm_forward(step.saved.input, step.weights.attention_norm.value, step.config.norm_epsilon, normed,
+                   step.saved.attention_rstd);
+  layer_states(step, nullptr, 0, {});
 }
 
 }  // namespace luthier

@@ -19,7 +19,7 @@ at::Tensor LayerStep::values(const at::Tensor& buffer) const {
 LayerStep make_layer_step(Decoder& decoder, Activations& activations, const ForestInput& input, size_t index) {
   const DecoderConfig& c = decoder.config;
   DecoderLayer& weights = decoder.layers[index];
-  const LayerActivations& whole = activations.layer(index);
+  const LayerActivations whole = activations.layer(index);
   const bool select = input.selected.defined() && index + 1 == decoder.layers.size();
   const int64_t all = input.tokens.size(0);
   const int64_t asked = select ? input.selected.size(0) : all;

@@ -35,6 +35,9 @@ LayerStep make_layer_step(Decoder& decoder, Activations& activations, const Fore
 /// which is written to `out` [M, hidden]; the residual stream behind the layer is saved.middle + out.
 void layer_forward(LayerStep& step, at::Tensor& out, KeyValueCache* cache, size_t index, const at::Tensor& cache_rows);
 
+/// What layer_forward keeps, computed again from saved.input alone.
+void layer_states_again(LayerStep& step);
+
 /// Which parts of a layer backward has to reach.
 struct BackwardReach {
   bool attention = true;  // the attention block: it, or something below, is trained

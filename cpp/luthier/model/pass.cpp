@@ -21,13 +21,15 @@ bool trained(const DecoderLayer& layer) {
 
 }  // namespace
 
-at::Tensor DecoderPass::forward(const ForestInput& input, bool keep) { return run(input, keep, nullptr, {}); }
-
-at::Tensor DecoderPass::forward_cached(const ForestInput& input, KeyValueCache& cache, const at::Tensor& cache_rows) {
-  return run(input, false, &cache, cache_rows);
+at::Tensor DecoderPass::forward(const ForestInput& input, bool keep) {
+  return run(input, keep ? kept_ : Keep::nothing, nullptr, {});
 }
 
-at::Tensor DecoderPass::run(const ForestInput& input, bool keep, KeyValueCache* cache, const at::Tensor& cache_rows) {
+at::Tensor DecoderPass::forward_cached(const ForestInput& input, KeyValueCache& cache, const at::Tensor& cache_rows) {
+  return run(input, Keep::nothing, &cache, cache_rows);
+}
+
+at::Tensor DecoderPass::run(const ForestInput& input, Keep keep, KeyValueCache* cache, const at::Tensor& cache_rows) {
   const DecoderConfig& c = decoder_.config;
   const int64_t rows = input.tokens.size(0);
   decoder_.reserve_positions(input.most_positions);
@@ -61,7 +63,7 @@ at::Tensor DecoderPass::run(const ForestInput& input, bool keep, KeyValueCache* 
 }
 
 void DecoderPass::backward(const ForestInput& input, const at::Tensor& d_hidden) {
-  LUTHIER_CHECK(activations_ && activations_->keep, "[backward] the last forward kept nothing");
+  LUTHIER_CHECK(activations_ && activations_->keep != Keep::nothing, "[backward] the last forward kept nothing");
   Activations& a = *activations_;
   const int64_t rows = input.tokens.size(0), asked = d_hidden.size(0);
   if (!gradients_ || gradients_->capacity < rows) {
@@ -80,6 +82,8 @@ void DecoderPass::backward(const ForestInput& input, const at::Tensor& d_hidden)
   }
   for (size_t i = decoder_.layers.size(); i-- > lowest;) {
     LayerStep step = make_layer_step(decoder_, a, input, i);
+    // The buffers that the layers share still hold the last one.
+    if (a.keep == Keep::inputs && i + 1 < decoder_.layers.size()) layer_states_again(step);
     BackwardReach reach;
     const bool below = i > lowest || embedding;
     reach.attention = below || attention_trained(step.weights);

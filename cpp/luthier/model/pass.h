@@ -16,8 +16,10 @@ namespace luthier {
 /// Runs a decoder and owns the memory that this takes, which is used again by the next pass. Not for concurrent use.
 class DecoderPass {
  public:
-  /// The decoder must outlive the pass. After a change of its updates (ranks), call release().
-  explicit DecoderPass(Decoder& decoder) : decoder_(decoder) {}
+  /// The decoder must outlive the pass. After a change of its updates (ranks), call release(). recompute: forward keeps
+  /// the layers' inputs only and backward computes each layer again; the same gradients, bit for bit.
+  explicit DecoderPass(Decoder& decoder, bool recompute = false)
+      : decoder_(decoder), kept_(recompute ? Keep::inputs : Keep::all) {}
 
   /// The hidden states after the final norm, [M, hidden], of the selected rows (of all rows if none are selected). A
   /// view that the next pass overwrites. keep: leave what backward needs.
@@ -35,9 +37,10 @@ class DecoderPass {
   void release();
 
  private:
-  at::Tensor run(const ForestInput& input, bool keep, KeyValueCache* cache, const at::Tensor& cache_rows);
+  at::Tensor run(const ForestInput& input, Keep keep, KeyValueCache* cache, const at::Tensor& cache_rows);
 
   Decoder& decoder_;
+  Keep kept_;  // where anything is
   std::unique_ptr<Activations> activations_;
   std::unique_ptr<Gradients> gradients_;
 };

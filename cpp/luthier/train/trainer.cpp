@@ -56,7 +56,7 @@ Trainer::Trainer(Decoder& decoder, std::vector<Parameter>& parameters, const Tra
     : decoder_(decoder),
       settings_(settings),
       optimizer_(parameters, settings.optimizer, settings.clip),
-      pass_(decoder),
+      pass_(decoder, settings.recompute),
       evaluation_pass_(decoder) {
   if (settings.micro_tokens < 1) fail_input("micro-tokens is ", settings.micro_tokens, ": it must be at least 1");
 }

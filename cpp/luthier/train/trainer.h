@@ -16,6 +16,7 @@ namespace luthier {
 struct TrainerSettings {
   int64_t micro_tokens = 4096;  // most rows of a forest that are computed at once; one longer example goes alone
   double clip = 1.0;
+  bool recompute = false;  // less memory for more time: see DecoderPass
   AdamWSettings optimizer;
 };
 

@@ -42,6 +42,10 @@ def command(
             "--micro-tokens", "Tokens computed at once; bounds the memory [default: 4096, at least max-length]", "N"
         ),
     ] = None,
+    memory: Annotated[
+        str | None,
+        _option("--memory", "low: a fraction of the memory for a third more time [default: normal]", "normal|low"),
+    ] = None,
     learning_rate: Annotated[
         str | None, _option("--learning-rate", "Peak learning rate [default: 5e-4, with adapter full 2e-5]", "X")
     ] = None,
@@ -84,6 +88,7 @@ def command(
     skip_memory_check: Annotated[
         bool | None, _option("--skip-memory-check", "Start even if the memory seems not to suffice.")
     ] = None,
+    no_check: Annotated[bool | None, _option("--no-check", "Do not look for faults of the rows first.")] = None,
     config: Annotated[
         Path | None, _option("--config", "YAML file with the same keys; flags win over it.", "FILE")
     ] = None,

@@ -15,6 +15,8 @@ import typer
 
 from luthier.cli import (
     baseline,
+    check,
+    clean,
     demo,
     errors,
     evaluate,
@@ -43,6 +45,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command("check")(check.command)
+app.command("clean")(clean.command)
 app.command("fit")(fit.command)
 app.command("plan")(plan.command)
 app.command("profile")(profile.command)

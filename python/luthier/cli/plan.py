@@ -8,7 +8,7 @@ from luthier.cli import fit
 from luthier.cli.fit_options import declare_options, fit_options
 from luthier.cli.options import print_result
 
-_NO_PART = ("test", "resume", "overwrite", "skip_memory_check")
+_NO_PART = ("test", "resume", "overwrite", "skip_memory_check", "no_check")
 """Options of fit that change nothing about what a fit needs."""
 
 

@@ -33,7 +33,8 @@ def decoded(line: bytes) -> str:
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise BadRowError(f"not UTF-8: byte 0x{line[error.start]:02x} at byte {error.start + 1} of the line") from None
+        reason = f"not UTF-8: byte 0x{line[error.start]:02x} at byte {error.start + 1} of the line"
+        raise BadRowError(reason, "encoding") from None
 
 
 def parsed(text: str) -> object:

@@ -14,10 +14,11 @@ from luthier.records.record import BadRow, Record, Records
 from luthier.records.rows import BadRowError, Purpose, record_from_columns, record_from_object
 from luthier.records.table import parsed_table
 
-__all__ = ["Purpose", "read"]
+__all__ = ["MOST_BAD", "Purpose", "is_table", "read", "scan"]
 
 _TABLES = (".csv", ".tsv")
-_MOST_BAD = 0.01
+MOST_BAD = 0.01
+"""The share of bad rows above which a file is refused."""
 _SHOWN = 5
 
 
@@ -41,28 +42,50 @@ def read(
     or more than 1 % of its rows are bad and `skip_bad` is not set.
     """
     path = Path(path)
-    system_text = None if system is None else _system_text(Path(system))
-    file = str(path)
-    table = path.suffix.lower() in _TABLES or text is not None or label is not None
     rows: list[Record] = []
     bad: list[BadRow] = []
     digest = hashlib.sha256()
+    for row in scan(path, text=text, label=label, system=system, purpose=purpose, digest=digest):
+        if isinstance(row, Record):
+            rows.append(row)
+        else:
+            bad.append(row)
+    _check(str(path), rows, bad, skip_bad)
+    return Records(tuple(rows), path, digest.hexdigest(), bad)
+
+
+def is_table(path: Path, text: str | None = None, label: str | None = None) -> bool:
+    """Whether `read` takes the file for CSV."""
+    return path.suffix.lower() in _TABLES or text is not None or label is not None
+
+
+def scan(
+    path: str | PathLike[str],
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    system: str | PathLike[str] | None = None,
+    purpose: Purpose = "train",
+    digest: hashlib._Hash | None = None,
+) -> Iterator[Record | BadRow]:
+    """The rows of a file one by one, good and bad, whatever their shares; arguments as those of `read`.
+
+    `digest` is fed the bytes of the file. Raises InputError where the file cannot be read at all.
+    """
+    path = Path(path)
+    system_text = None if system is None else _system_text(Path(system))
+    file = str(path)
     with _opened(path) as stream:
-        lines = _hashed(stream, digest)
-        if table:
+        lines = _hashed(stream, digest or hashlib.sha256())
+        if is_table(path, text, label):
             parsed = _from_table(lines, text or "text", label or "label", label is not None, file, purpose, system_text)
         else:
             parsed = _from_lines(lines, file, purpose, system_text)
         try:
             for line, row in parsed:
-                if isinstance(row, Record):
-                    rows.append(row)
-                else:
-                    bad.append(BadRow(file, line, str(row)))
+                yield row if isinstance(row, Record) else BadRow(file, line, str(row), row.kind)
         except OSError as error:
             raise InputError(f"{file}: cannot be read: {error.strerror or error}") from None
-    _check(file, rows, bad, skip_bad)
-    return Records(tuple(rows), path, digest.hexdigest(), bad)
 
 
 def _from_lines(
@@ -123,7 +146,7 @@ def _check(file: str, rows: list[Record], bad: list[BadRow], skip_bad: bool) -> 
     if total == 0:
         raise InputError(f"{file}: holds no rows")
     share = len(bad) / total
-    if share > _MOST_BAD and (not skip_bad or not rows):
+    if share > MOST_BAD and (not skip_bad or not rows):
         shown = "\n".join(f"  {row}" for row in bad[:_SHOWN])
         more = f"\n  ... and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
         remedy = "Mend the rows, or leave them out with --skip-bad." if rows else "No usable row is left."

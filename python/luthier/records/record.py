@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, overload
+from typing import Any, Literal, overload
 
-__all__ = ["BadRow", "Message", "Record", "Records"]
+__all__ = ["BadKind", "BadRow", "Message", "Record", "Records"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message of a chat.
 
@@ -60,13 +60,18 @@ class Record:
         return None
 
 
+BadKind = Literal["unreadable", "encoding", "empty-answer"]
+"""What is wrong with a bad row: `encoding` where it is not UTF-8, `empty-answer` where only the answer is missing."""
+
+
 @dataclass(frozen=True)
 class BadRow:
-    """A row that could not be used: where it starts and why."""
+    """A row that could not be used: where it starts, why, and of which kind the fault is."""
 
     file: str
     line: int
     reason: str
+    kind: BadKind = "unreadable"
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.reason}"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from luthier.records.record import Message, Record
+from luthier.records.record import BadKind, Message, Record
 
 __all__ = ["BadRowError", "Purpose", "record_from_columns", "record_from_object"]
 
@@ -18,7 +18,11 @@ _TOOL_KEYS = ("tools", "functions")
 
 
 class BadRowError(ValueError):
-    """Why a row cannot be used; the reader adds the file and the line."""
+    """Why a row cannot be used; the reader adds the file and the line. `kind` is as in BadRow."""
+
+    def __init__(self, reason: str, kind: BadKind = "unreadable") -> None:
+        super().__init__(reason)
+        self.kind: BadKind = kind
 
 
 def record_from_object(
@@ -56,7 +60,7 @@ def record_from_columns(
     """A record from a CSV row: the column `text` becomes the user message, `label` the answer. Raises BadRowError."""
     messages = [Message("user", _text(row[text], f"column `{text}`"), 0.0)]
     if label is not None and (purpose == "train" or row[label].strip()):
-        messages.append(Message("assistant", _text(row[label], f"column `{label}`")))
+        messages.append(Message("assistant", _answer(row[label], f"column `{label}`")))
     ignored = {key: value for key, value in row.items() if key not in (text, label)}
     return _record(messages, row, file, line, purpose, system, ignored)
 
@@ -94,11 +98,11 @@ def _prompt_and_completion(row: Mapping[str, Any], purpose: Purpose) -> list[Mes
     completion = row.get("completion")
     if completion is None or (purpose == "prompt" and completion == ""):
         if purpose == "train":
-            raise BadRowError("`prompt` without `completion`")
+            raise BadRowError("`prompt` without `completion`", "empty-answer")
     elif isinstance(completion, list):
         messages += _messages(completion, "completion")
     else:
-        messages.append(Message("assistant", _text(completion, "`completion`")))
+        messages.append(Message("assistant", _answer(completion, "`completion`")))
     return messages
 
 
@@ -123,7 +127,8 @@ def _message(item: object, where: str) -> Message:
         raise BadRowError(f"{where} has the role {shown}; known roles are {', '.join(_ROLES)}")
     if "content" not in item:
         raise BadRowError(f"{where} has no `content`")
-    content = _text(_joined(item["content"], where), f"{where}.content")
+    read = _answer if role == "assistant" else _text
+    content = read(_joined(item["content"], where), f"{where}.content")
     weight = item.get("weight")
     if role != "assistant":
         if weight not in (None, 0):
@@ -142,6 +147,13 @@ def _joined(content: object, where: str) -> object:
             raise BadRowError(f"{where}.content[{index}] is not a text part; only text is supported")
         texts.append(part["text"])
     return "".join(texts)
+
+
+def _answer(value: object, where: str) -> str:
+    """`_text` of what an assistant says; where it says nothing, the row is bad for that reason."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise BadRowError(f"{where} is {'null' if value is None else 'empty'}", "empty-answer")
+    return _text(value, where)
 
 
 def _text(value: object, where: str) -> str:

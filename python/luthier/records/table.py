@@ -10,7 +10,7 @@ from luthier.errors import InputError
 from luthier.records.lines import BYTE_ORDER_MARK
 from luthier.records.rows import BadRowError
 
-__all__ = ["parsed_table"]
+__all__ = ["parsed_table", "table_header"]
 
 _DELIMITERS = (",", ";", "\t", "|")
 # A NUL byte is carried through the parser as this lone surrogate, which no decoding yields.
@@ -31,7 +31,7 @@ def parsed_table(
     first = next(text, None)
     if first is None:
         return
-    delimiter, header = _header(first, wanted, optional, file)
+    delimiter, header = table_header(first, wanted, optional, file)
     rows = csv.reader(text, delimiter=delimiter, strict=True)
     while True:
         start = rows.line_num + 2
@@ -53,7 +53,8 @@ def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
         yield line.decode("utf-8", errors="surrogateescape").replace("\0", _NUL)
 
 
-def _header(line: str, wanted: tuple[str, ...], optional: tuple[str, ...], file: str) -> tuple[str, list[str]]:
+def table_header(line: str, wanted: tuple[str, ...], optional: tuple[str, ...], file: str) -> tuple[str, list[str]]:
+    """The delimiter and the columns that a header line has. Raises InputError where it lacks a wanted column."""
     best: list[str] = []
     for delimiter in _DELIMITERS:
         try:
@@ -92,5 +93,5 @@ def _row(header: list[str], cells: list[str]) -> dict[str, str] | BadRowError:
             if "\udc80" <= character <= "\udcff":
                 offset = len(cell[: cell.index(character)].encode("utf-8", errors="surrogateescape"))
                 byte = ord(character) - 0xDC00
-                return BadRowError(f"not UTF-8: byte 0x{byte:02x} at byte {offset + 1} of column {name!r}")
+                return BadRowError(f"not UTF-8: byte 0x{byte:02x} at byte {offset + 1} of column {name!r}", "encoding")
     return dict(zip(header, cells))

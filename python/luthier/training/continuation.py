@@ -11,7 +11,7 @@ from luthier.training.run_record import RUN_FILE, read_record
 from luthier.training.settings import FitSettings, canonical_key, compose, flatten, spell
 
 _COMPARED_BY_CONTENT = ("train", "valid", "model", "adapter_init", "system")
-_NOT_COMPARED = ("out", "test", "resume", "overwrite", "skip_memory_check", *_COMPARED_BY_CONTENT)
+_NOT_COMPARED = ("out", "test", "resume", "overwrite", "skip_memory_check", "no_check", *_COMPARED_BY_CONTENT)
 
 
 def continued_settings(given: Mapping[str, Any]) -> FitSettings:

@@ -79,6 +79,20 @@ def load_rows(
 
     Raises InputError as the functions above do, and when there is nothing to train on.
     """
+    train_records, valid_records = read_rows(data, train_records, valid_records)
+    train = encode_records(train_records, tokenizer, data.max_length)
+    return train, encode_records(valid_records, tokenizer, data.max_length) if valid_records is not None else None
+
+
+def read_rows(
+    data: DataSettings,
+    train_records: Sequence[Record] | None = None,
+    valid_records: Sequence[Record] | None = None,
+) -> tuple[Sequence[Record], Sequence[Record] | None]:
+    """The records to train on and, where there are any, those to validate on; read from files unless given.
+
+    Raises InputError as `read_records` does, and when there is nothing to train on.
+    """
     if train_records is None:
         if data.train is None:
             raise InputError(
@@ -87,8 +101,7 @@ def load_rows(
         train_records = read_records(data.train, data)
     if valid_records is None and data.valid is not None:
         valid_records = read_records(data.valid, data)
-    train = encode_records(train_records, tokenizer, data.max_length)
-    return train, encode_records(valid_records, tokenizer, data.max_length) if valid_records is not None else None
+    return train_records, valid_records
 
 
 def rows_sha256(records: Sequence[Record]) -> str:

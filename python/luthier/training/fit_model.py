@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ from luthier.errors import InputError
 from luthier.training.settings import FitSettings, Lora, spell
 
 if TYPE_CHECKING:
-    from luthier._core import Decoder
+    from luthier._core import Decoder, Trainer
     from luthier.export.adapter_config import AdapterConfig
     from luthier.models.locate import ModelSource
 
@@ -25,6 +27,15 @@ def model_sha256(source: ModelSource) -> dict[str, str]:
     """
     hashes = _content(source.path)
     return {name: digest for name, digest in hashes.items() if name.endswith(_MODEL_ENDINGS)}
+
+
+def start_model_sha256(source: ModelSource) -> Callable[[], dict[str, str]]:
+    """Starts `model_sha256` on a thread of its own, which hashing leaves free for others; gives the function to ask for
+    its result. That raises as `model_sha256` does."""
+    pool = ThreadPoolExecutor(1)
+    result = pool.submit(model_sha256, source)
+    pool.shutdown(wait=False)
+    return result.result
 
 
 def adapter_init_sha256(settings: FitSettings) -> dict[str, str] | None:
@@ -49,6 +60,17 @@ def attach(decoder: Decoder, adapter: Lora, seed: int, base_model: str) -> Adapt
     decoder.attach_lora(adapter.rank, adapter.alpha, list(adapter.targets), adapter.rslora, seed)
     targets = tuple(dict.fromkeys(decoder.linear_names)) if adapter.targets == (ALL_LINEAR,) else adapter.targets
     return AdapterConfig(adapter.rank, adapter.alpha, targets, adapter.rslora, base_model=base_model)
+
+
+def make_trainer(decoder: Decoder, settings: FitSettings) -> Trainer:
+    """The trainer of a fit, for a decoder that has its adapter."""
+    from luthier import _core
+
+    optimizer, run = settings.optimizer, settings.run
+    low = run.memory == "low"
+    return _core.Trainer(
+        decoder, settings.method, run.micro_tokens, optimizer.clip, optimizer.weight_decay, recompute=low
+    )
 
 
 def recorded_values(adapter: AdapterConfig) -> dict[str, Any]:

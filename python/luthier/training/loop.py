@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from luthier import durable
 from luthier.errors import InputError, LuthierError
 from luthier.training import fit_model, output_folder, run_record
+from luthier.training.check_rows import check_rows
 from luthier.training.checkpoint import Checkpoints, RunState
 from luthier.training.continuation import check_inputs, check_processes
-from luthier.training.fit_data import FitRows, load_rows
+from luthier.training.fit_data import FitRows, load_rows, read_rows
 from luthier.training.interrupts import Interrupted, stop_on_signals
 from luthier.training.ledger_file import LedgerLine, ledger_lines, summarise, write_ledger
 from luthier.training.progress import Progress
@@ -47,8 +48,6 @@ def fit_to_folder(
     Interrupted after a checkpoint when the user stopped the run, and LuthierError when training or saving failed; what
     was saved before stays valid.
     """
-    from luthier import _core
-    from luthier.models.load import load_decoder, load_tokenizer
     from luthier.models.locate import locate
 
     out = Path(settings.run.out)
@@ -60,19 +59,28 @@ def fit_to_folder(
     if resume and run_record.read_record(out)["status"] == "done":
         progress.note(f"{out}: the run is done; there is nothing to continue")
         return out
+    # The files of the model are hashed while libraries and rows are loaded.
+    source = locate(settings.model)
+    model_sha256 = fit_model.start_model_sha256(source)
+
+    from luthier import _core
+    from luthier.models.load import load_decoder, load_tokenizer
+
     if (threads := settings.run.threads or ranks.threads) is not None:
         _core.set_threads(threads)
 
     # Rows to tokens: the data sets hold what is trained on and count what becomes of every row.
-    source = locate(settings.model)
     tokenizer = load_tokenizer(source)
+    train_records, valid_records = read_rows(data, train_records, valid_records)
+    looks = ranks.first and not resume and not settings.start.no_check
+    faults = check_rows(data, train_records, valid_records, progress) if looks else None
     train, valid = load_rows(data, tokenizer, train_records, valid_records)
     _note_rows(progress, train, data.max_length)
 
     hashes = {
         "train_rows": train.sha256,
         "valid_rows": valid.sha256 if valid is not None else None,
-        "model": fit_model.model_sha256(source),
+        "model": model_sha256(),
         "adapter_init": fit_model.adapter_init_sha256(settings),
     }
     ranks.check_same("the rows, the model or the settings", json.dumps([hashes, flatten(settings)], default=str))
@@ -87,7 +95,7 @@ def fit_to_folder(
     checkpoints = Checkpoints(out / CHECKPOINTS)
     resources = plan_resources(decoder, settings, train, valid, len(checkpoints.steps()))
     check_resources(decoder, settings, resources)
-    trainer = _core.Trainer(decoder, settings.method, settings.run.micro_tokens, optimizer.clip, optimizer.weight_decay)
+    trainer = fit_model.make_trainer(decoder, settings)
     sampler = _core.Sampler(len(train.dataset), optimizer.batch_size, settings.run.seed, data.order == "shuffled")
     plan = resources.steps
 
@@ -108,6 +116,8 @@ def fit_to_folder(
                 recorded |= fit_model.recorded_values(adapter)
             record = run_record.new_record(recorded, hashes | _file_hashes(settings), _core.threads())
             record["machine"]["processes"] = ranks.count
+            if faults is not None:
+                record["check"] = faults
             _write(ranks, out, lambda: output_folder.clear_run(out))
         _write(ranks, out, lambda: run_record.write_record(out, record))
         seen_before = state.times_seen if state is not None else []

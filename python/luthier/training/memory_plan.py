@@ -63,11 +63,17 @@ class MemoryPlan:
 
 
 def plan_memory(
-    decoder: Decoder, mode: str, survey: Survey, validation: Survey | None, rows: int | None = None
+    decoder: Decoder,
+    mode: str,
+    survey: Survey,
+    validation: Survey | None,
+    rows: int | None = None,
+    recompute: bool = False,
 ) -> MemoryPlan:
     """The memory of a fit whose rows and model are loaded, and whose trainer is not made yet.
 
-    `rows` stands in for the rows of the largest forest, where another limit is tried out.
+    `rows` stands in for the rows of the largest forest, where another limit is tried out; `recompute`: backward
+    computes the layers again.
     """
     from luthier import _core
 
@@ -78,7 +84,8 @@ def plan_memory(
     if validation is not None:
         validated = _core.pass_bytes(decoder, min(validation.largest_rows, most if rows else 1 << 62), backward=False)
         scratch = max(scratch, validation.scratch_bytes * most // survey.largest_rows)
-    trainer, activations = _core.trainer_bytes(decoder, mode), _core.pass_bytes(decoder, most, backward=True)
+    trainer = _core.trainer_bytes(decoder, mode)
+    activations = _core.pass_bytes(decoder, most, backward=True, recompute=recompute)
     return MemoryPlan(
         process=max(0, machine.resident_bytes() - weights),
         weights=weights,
@@ -111,9 +118,11 @@ def ways_to_fit(
     plan: MemoryPlan, settings: FitSettings, decoder: Decoder, survey: Survey, validation: Survey | None
 ) -> list[str]:
     """Single changes of the settings, as flags, each of which makes the fit fit; empty when none does."""
-    mode = settings.method
+    mode, low = settings.method, settings.run.memory == "low"
     ways = []
-    rows = most_rows(lambda rows: plan_memory(decoder, mode, survey, validation, rows).fits, survey.largest_rows)
+    if not low and plan_memory(decoder, mode, survey, validation, recompute=True).fits:
+        ways.append("--memory low")
+    rows = most_rows(lambda rows: plan_memory(decoder, mode, survey, validation, rows, low).fits, survey.largest_rows)
     if rows >= _LEAST_ROWS:
         # A forest has at most micro-tokens rows, but one row of the file is never cut into two forests.
         if rows >= settings.data.max_length:

@@ -153,7 +153,7 @@ def _stepper(settings: FitSettings) -> Callable[[], tuple[float, int, int]]:
     decoder = load_decoder(source, run.dtype)
     if isinstance(settings.adapter, Lora):
         fit_model.attach(decoder, settings.adapter, run.seed, source.name)
-    trainer = _core.Trainer(decoder, settings.method, run.micro_tokens, optimizer.clip, optimizer.weight_decay)
+    trainer = fit_model.make_trainer(decoder, settings)
     sampler = _core.Sampler(len(rows.dataset), optimizer.batch_size, run.seed, data.order == "shuffled")
 
     def step() -> tuple[float, int, int]:

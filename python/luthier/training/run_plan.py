@@ -175,8 +175,8 @@ def plan_run(
     survey, validation, memory = resources.survey, resources.validation, resources.memory
     measured = None
     if memory.fits:
-        run, micro_tokens = settings.optimizer, settings.run.micro_tokens
-        trainer = _core.Trainer(decoder, settings.method, micro_tokens, run.clip, run.weight_decay)
+        micro_tokens = settings.run.micro_tokens
+        trainer = fit_model.make_trainer(decoder, settings)
         pace = measure_pace(trainer, decoder, train.dataset, survey, micro_tokens, settings.method)
         measured = plan_time(pace, preparation, survey, validation, resources.steps.validations())
     used = [line for line in train.dataset.ledger() if line["dropped"] is None]
@@ -225,7 +225,7 @@ def plan_resources(
     steps = plan_steps(sampler.steps_per_epoch, settings.optimizer, settings.run, valid is not None)
     survey = survey_steps(decoder, train.dataset, sampler, steps.total_steps, micro_tokens, mode)
     validation = None if valid is None else survey_validation(decoder, valid.dataset, micro_tokens, mode)
-    memory = plan_memory(decoder, mode, survey, validation)
+    memory = plan_memory(decoder, mode, survey, validation, recompute=settings.run.memory == "low")
     disk = plan_disk(decoder, mode, steps, Path(settings.run.out), checkpoints)
     return Resources(steps, survey, validation, memory, disk)
 

@@ -88,12 +88,17 @@ class OptimizerSettings(BaseModel):
 
 
 class RunSettings(BaseModel):
-    """Where the result goes and how it is computed. `micro_tokens` bounds the tokens that are in flight at once."""
+    """Where the result goes and how it is computed.
+
+    `micro_tokens` bounds the tokens that are in flight at once. With `memory` low, backward computes the layers again
+    instead of keeping what forward left; the result is the same.
+    """
 
     model_config = _STRICT
     out: str
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     micro_tokens: int = Field(DEFAULT_MICRO_TOKENS, ge=1, le=1 << 24)
+    memory: Literal["normal", "low"] = "normal"
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     seed: int = Field(0, ge=0, lt=1 << 63)
     save_every: Positive = 100
@@ -101,12 +106,13 @@ class RunSettings(BaseModel):
 
 
 class StartSettings(BaseModel):
-    """What to do with a run that is already in the output folder, and whether to start where memory seems short."""
+    """What to do with a run that is already in the output folder, and which looks before the start to leave out."""
 
     model_config = _STRICT
     resume: bool = False
     overwrite: bool = False
     skip_memory_check: bool = False
+    no_check: bool = False
 
 
 class FitSettings(BaseModel):

@@ -17,6 +17,7 @@ int64_t storage(std::initializer_list<at::Tensor> tensors) {
 
 int64_t storage(const Activations& a) {
   int64_t bytes = storage({a.normed, a.gated, a.final_in, a.final_rstd, a.hidden});
+  for (size_t i = 1; i < a.inputs.size(); ++i) bytes += storage({a.inputs[i]});  // the first is the layers' own
   for (const LayerActivations& l : a.layers) {
     bytes += storage({l.input, l.attention_rstd, l.attention_tail, l.query_key_value, l.attention_out, l.log_sum_exp,
                       l.middle, l.feed_forward_rstd, l.feed_forward_tail, l.gate_up, l.down_tail});
@@ -37,9 +38,11 @@ TEST(Activations, TheCountedBytesAreThoseThatAreAllocated) {
         resize_update(decoder.layers[1].down, {5});
       }
       for (const int64_t rows : {1, 37}) {
-        const int64_t training = storage(Activations(decoder, rows, true)) + storage(Gradients(decoder, rows));
-        EXPECT_EQ(pass_bytes(decoder, rows, /*backward=*/true), training);
-        EXPECT_EQ(pass_bytes(decoder, rows, /*backward=*/false), storage(Activations(decoder, rows, false)));
+        const int64_t backward = storage(Gradients(decoder, rows));
+        for (const Keep keep : {Keep::nothing, Keep::inputs, Keep::all}) {
+          const int64_t forward = storage(Activations(decoder, rows, keep));
+          EXPECT_EQ(pass_bytes(decoder, rows, keep), forward + (keep == Keep::nothing ? 0 : backward));
+        }
       }
     }
   }
@@ -48,7 +51,7 @@ TEST(Activations, TheCountedBytesAreThoseThatAreAllocated) {
 TEST(Activations, CountingAllocatesNothing) {
   const Decoder decoder = tiny_decoder();
   // As many rows as no machine has memory for.
-  EXPECT_GT(pass_bytes(decoder, int64_t{1} << 45, /*backward=*/true), int64_t{1} << 50);
+  EXPECT_GT(pass_bytes(decoder, int64_t{1} << 45, Keep::all), int64_t{1} << 50);
 }
 
 }  // namespace

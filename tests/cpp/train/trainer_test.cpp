@@ -129,6 +129,27 @@ TEST(Trainer, MicroBatchesChangeNeitherLossNorGradient) {
   }
 }
 
+TEST(Trainer, ComputingLayersAgainGivesTheSameBits) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    for (const bool full : {false, true}) {
+      Decoder decoder = tiny_decoder(true, true, type);
+      std::vector<Parameter> parameters = full ? all_parameters(decoder) : lora_parameters(decoder);
+      Dataset data = make_dataset();
+      TrainerSettings settings;
+      Trainer kept(decoder, parameters, settings);
+      const double loss = kept.gradients(data, all(data)).loss;
+      std::vector<at::Tensor> gradients;
+      for (const Parameter& p : parameters) gradients.push_back(p.gradient.clone());
+      settings.recompute = true;
+      Trainer again(decoder, parameters, settings);
+      EXPECT_EQ(again.gradients(data, all(data)).loss, loss);
+      for (size_t i = 0; i < parameters.size(); ++i) {
+        EXPECT_TRUE(parameters[i].gradient.equal(gradients[i])) << parameters[i].name;
+      }
+    }
+  }
+}
+
 TEST(Trainer, StepsLowerTheLossAndAreCounted) {
   Decoder decoder = tiny_decoder();
   std::vector<Parameter> parameters = lora_parameters(decoder);

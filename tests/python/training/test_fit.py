@@ -135,6 +135,16 @@ def test_the_same_settings_give_the_same_bytes_and_another_seed_does_not(case: F
     )
 
 
+@pytest.mark.parametrize("adapter", ["lora", "full"])
+def test_low_memory_changes_not_a_byte(case: FitCase, adapter: str) -> None:
+    own = {"adapter": adapter} | ({"rank": None, "alpha": None} if adapter == "full" else {})
+    normal, low = case.fit("a", **own), case.fit("b", memory="low", **own)
+    assert low.settings["memory"] == "low"
+    assert [line["loss"] for line in normal.metrics] == [line["loss"] for line in low.metrics]
+    result = "adapter/adapter_model.safetensors" if adapter == "lora" else "model/model.safetensors"
+    assert (normal.folder / result).read_bytes() == (low.folder / result).read_bytes()
+
+
 def test_a_fit_can_start_from_an_adapter(case: FitCase) -> None:
     first = case.fit("a")
     second = case.fit("b", rank=None, adapter_init=str(first.folder / "adapter"), epochs=1, warmup=0)

@@ -99,10 +99,19 @@ def test_a_fit_without_memory_is_refused_with_what_would_fit(case: FitCase, monk
     with pytest.raises(InputError, match="not enough memory: the fit needs .* more .* are available") as caught:
         case.fit(**many)
     assert not (case.folder / "run").exists()
-    flags = str(caught.value).split("it would fit with ")[1].split(" or ")[0].split(";")[0].split(". ")[0].split()
-    changes = {flag.removeprefix("--").replace("-", "_"): value for flag, value in zip(flags[::2], flags[1::2])}
-    assert "micro_tokens" in changes
-    assert case.fit(**(many | changes)).status == "done"
+    ways = str(caught.value).split("it would fit with ")[1].split(". ")[0].split(" or ")
+    assert ways[0] == "--memory low"
+    assert ways[1].startswith("--micro-tokens ")
+    for number, way in enumerate(ways):
+        flags = way.split()
+        changes = {flag.removeprefix("--").replace("-", "_"): value for flag, value in zip(flags[::2], flags[1::2])}
+        assert case.fit(str(number), **(many | changes)).status == "done"
+
+
+def test_low_memory_plans_fewer_activations(case: FitCase) -> None:
+    normal, low = plan_run(case.settings()), plan_run(case.settings(memory="low"))
+    assert low.memory.activations < normal.memory.activations
+    assert low.memory.trainer == normal.memory.trainer
 
 
 def test_the_check_of_the_memory_can_be_skipped(case: FitCase, monkeypatch: pytest.MonkeyPatch) -> None:

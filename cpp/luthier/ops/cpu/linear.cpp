@@ -7,6 +7,7 @@
 #include "luthier/ops/cpu/arithmetic.h"
 #include "luthier/ops/cpu/few_rows.h"
 #include "luthier/ops/cpu/packed_weight_gradient.h"
+#include "luthier/ops/cpu/thin_product.h"
 #include "luthier/ops/cpu/types.h"
 #include "luthier/ops/reference/linear.h"
 #include "luthier/ops/row_product.h"
@@ -42,6 +43,8 @@ void linear_forward(const at::Tensor& x, const at::Tensor& weight, const at::Ten
     few_rows_product(x, weight, /*scale=*/1, bias, accumulate, out);
   } else if (!has_bf16_products(x) || (bias.defined() && accumulate)) {
     reference::linear_forward(x, weight, bias, out, accumulate);
+  } else if (thin_product_takes(x, weight.size(0)) && !bias.defined() && !accumulate) {
+    thin_product(x, weight.t(), out);
   } else {
     if (bias.defined()) out.copy_(bias.expand_as(out));
     row_product(out, x, weight.t(), accumulate || bias.defined());
@@ -51,6 +54,8 @@ void linear_forward(const at::Tensor& x, const at::Tensor& weight, const at::Ten
 void linear_backward_input(const at::Tensor& d_out, const at::Tensor& weight, at::Tensor& d_x, bool accumulate) {
   if (!has_bf16_products(d_out)) {
     reference::linear_backward_input(d_out, weight, d_x, accumulate);
+  } else if (thin_product_takes(d_out, weight.size(1)) && !accumulate) {
+    thin_product(d_out, weight, d_x);
   } else {
     row_product(d_x, d_out, weight, accumulate);
   }

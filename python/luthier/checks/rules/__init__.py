@@ -1,0 +1,1 @@
+"""The checks, one file each: a function from the context to its finding."""
