@@ -118,7 +118,9 @@ def calibration_chart(bins: Sequence[Bin], ece: float) -> str:
         size = 2.5 + 9 * (found.rows / rows) ** 0.5
         body.append(svg.dot(x.at(found.confidence), y.at(found.accuracy), round(size, 1), "dot strong see", tip))
     body += [svg.text(x.at(0.5), y.at(0) + 31, "confidence in the label, %", "label", "middle")]
-    body += [f'<text transform="translate(12 {8 + side / 2:g}) rotate(-90)" class="label" text-anchor="middle">right, %</text>']
+    body += [
+        f'<text transform="translate(12 {8 + side / 2:g}) rotate(-90)" class="label" text-anchor="middle">right, %</text>'
+    ]
     said = f"expected calibration error {ece:.3f}; " + "; ".join(
         f"at confidence {found.confidence:.0%} {found.accuracy:.0%} right ({found.rows} rows)" for found in bins
     )

@@ -89,9 +89,7 @@ def _confusions(wrong: Sequence[Prediction]) -> tuple[Confusion, ...]:
     return tuple(Confusion(*pair, count, tuple(places[pair][:_PLACES])) for pair, count in common)
 
 
-def _test_rows(
-    run: Run, evaluation: Evaluation, wrong: Sequence[Prediction], notes: list[str]
-) -> list[Record | None]:
+def _test_rows(run: Run, evaluation: Evaluation, wrong: Sequence[Prediction], notes: list[str]) -> list[Record | None]:
     """The record of each wrong row, from the test file; None where it is gone or says something else now."""
     try:
         found = {(record.file, record.line): record for record in read(evaluation.test, **_reading(run))}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from luthier.errors import LuthierError
 from luthier.evaluation.result import METRIC_NAMES, with_interval
-from luthier.report.plain import visible
 from luthier.report.data_card import data_card
+from luthier.report.plain import visible
 
 if TYPE_CHECKING:
     from luthier.report.parts import Parts
@@ -108,7 +108,9 @@ def _body(parts: Parts) -> str:
         "",
     ]
     if parts.verdict is not None:
-        lines += [f"**{parts.verdict.outcome}**", ""] + [f"- {_cell(reason)}" for reason in parts.verdict.reasons] + [""]
+        lines += (
+            [f"**{parts.verdict.outcome}**", ""] + [f"- {_cell(reason)}" for reason in parts.verdict.reasons] + [""]
+        )
     metric = METRIC_NAMES.get(evaluation.metric, evaluation.metric)
     lines += [
         f"## Measured on {evaluation.n:,} held-out rows",
@@ -119,8 +121,12 @@ def _body(parts: Parts) -> str:
     ]
     for result in [] if parts.baselines is None else parts.baselines.results:
         compared = parts.baselines.comparison(result.name) if parts.baselines is not None else None
-        found = "" if compared is None else "{:+.1f} ({:+.1f} to {:+.1f})".format(
-            *(100 * value for value in (compared.primary.difference, compared.primary.low, compared.primary.high))
+        found = (
+            ""
+            if compared is None
+            else "{:+.1f} ({:+.1f} to {:+.1f})".format(
+                *(100 * value for value in (compared.primary.difference, compared.primary.low, compared.primary.high))
+            )
         )
         lines.append(f"| {_cell(result.name)} | {with_interval(result.evaluation.primary)} | {found} |")
     lines += ["", "## Data", "", "| use | file | rows | SHA-256 |", "|---|---|---|---|"]

@@ -49,7 +49,10 @@ def _row(row: ErrorRow, task: str) -> dict[str, Any]:
         "e": cut(row.expected.strip(), _ANSWER),
         "o": cut(row.output.strip(), _ANSWER),
         "p": None if row.prompt is None else cut(row.prompt, _PROMPT),
-        "n": [[visible(one.where), cut(" ".join(one.answer.split()), _NEAR), f"{one.similarity:.2f}"] for one in row.nearest[:3]],
+        "n": [
+            [visible(one.where), cut(" ".join(one.answer.split()), _NEAR), f"{one.similarity:.2f}"]
+            for one in row.nearest[:3]
+        ],
     }
     if task in ("extract", "write"):
         value["s"] = f"score {row.score:.2f}"

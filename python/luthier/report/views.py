@@ -170,7 +170,9 @@ def forgetting_view(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def settings_view(record: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Settings, versions and machine, as names and values."""
-    settings = [(key.replace("_", "-"), _words(value)) for key, value in record["settings"].items() if value is not None]
+    settings = [
+        (key.replace("_", "-"), _words(value)) for key, value in record["settings"].items() if value is not None
+    ]
     run = [(key, str(record[key])) for key in ("status", "started", "ended") if record.get(key)]
     versions = [(key, str(value)) for key, value in (record.get("versions") or {}).items()]
     machine = [(key.replace("_", " "), str(value)) for key, value in (record.get("machine") or {}).items()]

@@ -97,7 +97,10 @@ def _forgetting(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
     forgot = evidence.forgot
     if forgot is None or not forgot.rises:
         yield Reason(
-            "forgetting", "hold", "what the model forgot was not measured", "evaluate the run again without --no-forgetting"
+            "forgetting",
+            "hold",
+            "what the model forgot was not measured",
+            "evaluate the run again without --no-forgetting",
         )
         return
     questions = ""
@@ -162,7 +165,9 @@ def _data(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
             )
         elif finding.severity == "error":
             words = finding.message or f"luthier check found {finding.code}"
-            yield Reason(finding.code, "hold", f"training data, {_count(finding.count, 'row')}: {words}", finding.repair)
+            yield Reason(
+                finding.code, "hold", f"training data, {_count(finding.count, 'row')}: {words}", finding.repair
+            )
 
 
 def _count(number: int, name: str) -> str:

@@ -32,6 +32,8 @@ def gather(folder: Path, results: Path | None = None) -> Evidence:
     tuned = read_evaluation(place)
     found = matching_baselines(place, tuned)
     check = optional_values(place / CHECK_FILE)
+    if check is not None and check.get("test") not in (None, tuned.test):
+        check = None  # of another test file
     try:
         forgetting = optional_values(place / FORGETTING_FILE) or optional_values(folder / FORGETTING_FILE)
         return Evidence(
@@ -64,7 +66,13 @@ def matching_baselines(folder: Path, tuned: Evaluation) -> Baselines | None:
 def rivals(found: Baselines) -> tuple[Rival, ...]:
     """The baselines as what a verdict is given by."""
     return tuple(
-        Rival(result.name, result.kind, compared.primary.second, compared.primary.interval, result.milliseconds_per_request)
+        Rival(
+            result.name,
+            result.kind,
+            compared.primary.second,
+            compared.primary.interval,
+            result.milliseconds_per_request,
+        )
         for result, compared in zip(found.results, found.comparisons, strict=True)
     )
 

@@ -34,7 +34,8 @@ class Reason:
     todo: str = ""
 
     def __str__(self) -> str:
-        return f"{self.text}; {self.todo}" if self.todo else self.text
+        # Names of classes and baselines may hold line breaks.
+        return " ".join((f"{self.text}; {self.todo}" if self.todo else self.text).split())
 
 
 @dataclass(frozen=True, repr=False)

@@ -26,7 +26,9 @@ class Thresholds(BaseModel):
     near_leakage: float = Field(
         0.01, **_SHARE, description="share of test rows nearly in training; it can move a figure by as much"
     )
-    class_recall: float = Field(0.50, **_SHARE, description="least recall of a class: below, it is missed more often than found")
+    class_recall: float = Field(
+        0.50, **_SHARE, description="least recall of a class: below, it is missed more often than found"
+    )
     class_f1: float = Field(0.50, **_SHARE, description="least F1 of a class, or of a field of JSON answers")
     class_support: int = Field(
         10, ge=1, description="test rows below which a class is not judged: a recall of 80% of 10 may be 49%"
@@ -41,7 +43,9 @@ class Thresholds(BaseModel):
         0.10, **_SHARE, description="share of training labels that look wrong; test labels are then no better"
     )
     overfitting_ratio: float = Field(2.0, ge=1.0, description="test loss over validation (else training) loss, ...")
-    overfitting_margin: float = Field(0.30, ge=0.0, description="... and their distance, in nats a token; both must be passed")
+    overfitting_margin: float = Field(
+        0.30, ge=0.0, description="... and their distance, in nats a token; both must be passed"
+    )
 
     def rows(self) -> Iterator[tuple[str, str, str]]:
         """(name, value, reason) of each, as they are shown."""
