@@ -103,7 +103,7 @@ def learning_chart(
 
 
 def calibration_chart(bins: Sequence[Bin], ece: float) -> str:
-    """The share right by confidence: dots as large as their share of the rows, on the diagonal where well calibrated."""
+    """The share right by confidence: dots as large as the square root of their share of the rows."""
     side = 190
     x, y = svg.Axis(0, 1, 46, 46 + side), svg.Axis(0, 1, side + 8, 8)
     body = [svg.line(x.at(0), y.at(0), x.at(1), y.at(1), "kept")]
@@ -119,7 +119,8 @@ def calibration_chart(bins: Sequence[Bin], ece: float) -> str:
         body.append(svg.dot(x.at(found.confidence), y.at(found.accuracy), round(size, 1), "dot strong see", tip))
     body += [svg.text(x.at(0.5), y.at(0) + 31, "confidence in the label, %", "label", "middle")]
     body += [
-        f'<text transform="translate(12 {8 + side / 2:g}) rotate(-90)" class="label" text-anchor="middle">right, %</text>'
+        f'<text transform="translate(12 {8 + side / 2:g}) rotate(-90)" class="label" text-anchor="middle">'
+        "right, %</text>"
     ]
     said = f"expected calibration error {ece:.3f}; " + "; ".join(
         f"at confidence {found.confidence:.0%} {found.accuracy:.0%} right ({found.rows} rows)" for found in bins

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from luthier.evaluation import Evaluation
+from luthier.verdict.seal import read_seal
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,8 @@ def data_card(record: Mapping[str, Any], evaluation: Evaluation | None) -> list[
         name, times = str(opened.get("file", "")), opened.get("times", 0)
         count = evaluation.n if evaluation is not None and evaluation.test == name else None
         note = f"opened {'once' if times == 1 else f'{times:,} times'} by this run"
-        if opened.get("sealed"):
-            note += "; sealed"
-        if by := opened.get("by"):
-            note += f" ({_words(by)})"
+        if (seal := read_seal(name)) is not None:
+            note += f"; {seal}" if seal.sha256 == digest else "; not the file that was sealed"
         found.append(DataFile("test", name, count, str(digest), changed(name), note))
     return found
 
@@ -53,8 +52,3 @@ def changed(name: object) -> str:
     except (OSError, ValueError):
         return ""
 
-
-def _words(by: Any) -> str:
-    if isinstance(by, Mapping):
-        return ", ".join(f"{name} {count}" for name, count in by.items())
-    return ", ".join(map(str, by)) if isinstance(by, list) else str(by)

@@ -145,5 +145,5 @@ def _other_answers(baselines: Baselines | None) -> dict[tuple[str, int], dict[st
 
 def _reading(run: Run) -> dict[str, Any]:
     settings = run.settings
-    own = {key: settings[key] for key in ("text", "label", "system") if settings.get(key) is not None}
+    own = {key: settings[key] for key in ("text", "label", "system", "format") if settings.get(key) is not None}
     return own | {"skip_bad": True}

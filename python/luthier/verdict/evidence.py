@@ -66,8 +66,8 @@ class Forgot:
 
 @dataclass(frozen=True)
 class TestUse:
-    """How the test file was used: how often it was opened by this run, whether `luthier split` sealed it, and what
-    else it served as ("the validation rows", "the training rows"), if anything."""
+    """How the test file was used: how often it was opened, whether `luthier split` sealed it (then the openings are
+    those of all runs), and what else it served as ("the validation rows", "the training rows"), if anything."""
 
     openings: int | None = None
     sealed: bool | None = None

@@ -1,4 +1,4 @@
-"""The last step of `luthier evaluate`: measures what a verdict still needs, gives it, and keeps it with the evaluation."""
+"""The last step of `luthier evaluate`: measures what a verdict still needs, gives it, and keeps it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def check_values(run: Run, test: Path) -> dict[str, Any]:
     if train is None:
         return values | {"findings": [], "note": "the training file is gone or has changed"}
     settings = run.settings
-    reading = {key: settings[key] for key in ("text", "label", "system") if settings.get(key) is not None}
+    reading = {key: settings[key] for key in ("text", "label", "system", "format") if settings.get(key) is not None}
     try:
         report = check(train, test=test, max_length=settings["max_length"], **reading)
         return values | {"test_sha256": durable.file_sha256(test)} | report.to_json()

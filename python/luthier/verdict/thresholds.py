@@ -67,7 +67,7 @@ def parse_thresholds(given: Sequence[str] | None, base: Thresholds | None = None
 
 
 def thresholds_of(values: Mapping[str, Any], where: str) -> Thresholds:
-    """Thresholds from plain values. Raises InputError, which begins with `where`, for a name or a value that is none."""
+    """Thresholds from plain values. Raises InputError, which begins with `where`, for what is none."""
     try:
         return Thresholds(**values)
     except (ValidationError, TypeError) as error:

@@ -67,8 +67,8 @@ def _reuse(evidence: Evidence) -> Iterator[Reason]:
         yield Reason(
             "openings",
             "remark",
-            f"the test rows were opened {use.openings:,} times by this run; each time that a setting is chosen by them "
-            "the figures say a little less",
+            f"the test rows were opened {use.openings:,} times{'' if use.sealed else ' by this run'}; each time that a "
+            "setting is chosen by them the figures say a little less",
         )
 
 
