@@ -65,7 +65,11 @@ class MadeRun:
             "test": str(self.test),
             "blocks": [
                 Perplexity(0.31, 1.363, len(rows) * 2, len(rows)),
-                *([calibration([0.9 if one else 0.6 for one in right], right)] if facts.pop("calibrated", False) else []),
+                *(
+                    [calibration([0.9 if one else 0.6 for one in right], right)]
+                    if facts.pop("calibrated", False)
+                    else []
+                ),
             ],
         }
         found = judge(rows, outputs, **(known | facts))

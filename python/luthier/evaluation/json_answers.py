@@ -91,7 +91,7 @@ def parse(text: str) -> Any:
 
 def is_value(value: Any) -> bool:
     """Whether what `parse` gave is a JSON value and not the mark of a text that is none."""
-    return value is not _INVALID
+    return value is not INVALID
 
 
 def same(left: Any, right: Any) -> bool:

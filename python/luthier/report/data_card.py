@@ -51,4 +51,3 @@ def changed(name: object) -> str:
         return time.strftime("%Y-%m-%d", time.gmtime(Path(str(name)).stat().st_mtime))
     except (OSError, ValueError):
         return ""
-

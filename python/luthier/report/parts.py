@@ -54,12 +54,12 @@ def parts_of(run: Run, results: Path | None = None) -> Parts:
             return read()
         except (InputError, OSError) as error:
             notes.append(str(error))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             notes.append(f"a file of {place} is damaged ({type(error).__name__}: {error})")
         return None
 
     record = run.record
-    ledger = attempt(lambda: run.ledger) or []
+    ledger = attempt(lambda: _ledger(run)) or ([], None)
     evaluation = attempt(lambda: read_evaluation(place)) if (place / EVALUATION_FILE).exists() else None
     metrics = attempt(lambda: run.metrics) or []
     parts: dict[str, Any] = {}
@@ -74,11 +74,18 @@ def parts_of(run: Run, results: Path | None = None) -> Parts:
         folder=run.folder,
         record=record,
         metrics=metrics,
-        ledger=summarise(ledger) if ledger else record.get("rows"),
-        ledger_rows=[line for line in ledger if line["dropped"] is not None or line["tokens_cut"]][:_LEDGER_ROWS],
+        ledger=ledger[1] or record.get("rows"),
+        ledger_rows=ledger[0],
         evaluation=evaluation,
         check=attempt(lambda: optional_values(place / CHECK_FILE)),
         forgetting=forgetting or attempt(lambda: optional_values(run.folder / FORGETTING_FILE)),
         notes=notes,
         **parts,
     )
+
+
+def _ledger(run: Run) -> tuple[list[LedgerLine], dict[str, Any] | None]:
+    """The first rows that were cut or dropped, and the counts over all."""
+    lines = run.ledger
+    touched = [line for line in lines if line["dropped"] is not None or line["tokens_cut"]]
+    return touched[:_LEDGER_ROWS], summarise(lines) if lines else None

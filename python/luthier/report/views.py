@@ -34,6 +34,15 @@ def view(parts: Parts, safe: Callable[[str], Any]) -> dict[str, Any]:
     started = str(record.get("started", ""))[:10]
     method = f"LoRA of rank {settings.get('rank')}" if settings.get("adapter") == "lora" else "every weight"
     name = parts.folder.resolve().name or str(parts.folder)
+    notes = list(parts.notes)
+
+    def attempt(part: str, make: Callable[[], Any]) -> Any:
+        try:
+            return make()
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            notes.append(f"{part}: not shown, a file of the run is damaged ({type(error).__name__}: {error})")
+            return None
+
     return {
         "title": f"{name}: Luthier report",
         "name": name,
@@ -42,17 +51,17 @@ def view(parts: Parts, safe: Callable[[str], Any]) -> dict[str, Any]:
         "sections": SECTIONS,
         "verdict": verdict_view(parts),
         "figures": figures_view(parts),
-        "notes": parts.notes,
-        "baselines": baselines_view(parts, safe),
-        "learning": learning_view(parts, safe),
-        "results": results_view(parts, safe),
-        "classes": classes_view(parts),
-        "confusion": confusion_view(parts),
-        "errors": errors_view(parts, safe),
+        "notes": notes,
+        "baselines": attempt("baselines", lambda: baselines_view(parts, safe)),
+        "learning": attempt("learning", lambda: learning_view(parts, safe)),
+        "results": attempt("figures", lambda: results_view(parts, safe)),
+        "classes": attempt("classes", lambda: classes_view(parts)),
+        "confusion": attempt("confusion", lambda: confusion_view(parts)),
+        "errors": attempt("errors", lambda: errors_view(parts, safe)),
         "data": data_card(record, parts.evaluation),
-        "ledger": ledger_view(parts),
-        "check": check_view(parts.check),
-        "forgetting": forgetting_view(parts.forgetting),
+        "ledger": attempt("ledger", lambda: ledger_view(parts)),
+        "check": attempt("checks", lambda: check_view(parts.check)),
+        "forgetting": attempt("forgetting", lambda: forgetting_view(parts.forgetting)),
         "settings": settings_view(record),
         "version": versions.get("luthier", ""),
     }

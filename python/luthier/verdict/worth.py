@@ -19,6 +19,8 @@ from luthier.verdict.result import Reason
 from luthier.verdict.thresholds import Thresholds
 
 _MOST_ROWS = 100_000
+_SMALL = 1e-3
+"""A difference that no test of a size that one has could show."""
 Standing = Literal["better", "as_good", "undecided"]
 
 
@@ -55,12 +57,12 @@ def standing(difference: Interval, noise: float) -> Standing:
 def rows_needed(rows: int, difference: Interval, noise: float) -> int:
     """About how many test rows would tell, were the difference what it seems: the interval narrows with the square
     root of the rows, until it leaves zero or `noise` behind, whichever is first."""
-    factors = []
-    if difference.value > 0:
-        factors.append(((difference.value - difference.low) / difference.value) ** 2)
-    if difference.value < noise:
-        factors.append(((difference.high - difference.value) / (noise - difference.value)) ** 2)
-    wanted = rows * min(factors)
+    ways = (
+        (difference.value - difference.low, difference.value),
+        (difference.high - difference.value, noise - difference.value),
+    )
+    ratios = [width / distance for width, distance in ways if distance > _SMALL]
+    wanted = min(rows * min(ratios, default=math.inf) ** 2, 10.0 * _MOST_ROWS)
     digits = 10 ** max(len(str(math.ceil(wanted))) - 2, 0)
     return max(math.ceil(wanted / digits) * digits, rows + 1)
 

@@ -26,7 +26,9 @@ def test_flipped_labels_are_told_from_wrong_answers(tmp_path: Path) -> None:
         for index, (asked, answer) in enumerate(TEST)
     ]
     wrong = set(range(4, 90, 10))
-    outputs = [LABELS[(LABELS.index(truth) + 2) % 3] if index in wrong else truth for index, (_, truth) in enumerate(TEST)]
+    outputs = [
+        LABELS[(LABELS.index(truth) + 2) % 3] if index in wrong else truth for index, (_, truth) in enumerate(TEST)
+    ]
     made = make_run(tmp_path, TRAIN, test)
     made.baselines(made.evaluate(outputs))
     found = find_errors(made.folder)

@@ -61,7 +61,9 @@ def test_a_card_is_written_again_while_it_is_luthiers(made: MadeRun) -> None:
     assert card.read_text(encoding="utf-8") != first
 
 
-@pytest.mark.parametrize("change", [lambda text: "my own words\n", lambda text: text.replace("Luthier", "me"), lambda text: text + "\nmore"])
+@pytest.mark.parametrize(
+    "change", [lambda text: "my own words\n", lambda text: text.replace("Luthier", "me"), lambda text: text + "\nmore"]
+)
 def test_what_the_user_wrote_is_never_overwritten(made: MadeRun, change: Any) -> None:
     card = write_report(made.folder).model_card
     assert card is not None

@@ -95,7 +95,10 @@ GOOD = Evidence(
     losses=Losses(train=0.20, valid=0.25, test=0.27, last_valid=0.26),
     test_use=TestUse(openings=1),
 )
-JSON = (JsonFigures(1.0, 0.99, 0.9), FieldFigures(Ratios(0.9, 0.9, 0.9, 400), None, {"name": Ratios(0.9, 0.9, 0.9, 200)}))
+JSON = (
+    JsonFigures(1.0, 0.99, 0.9),
+    FieldFigures(Ratios(0.9, 0.9, 0.9, 400), None, {"name": Ratios(0.9, 0.9, 0.9, 200)}),
+)
 SUSPECTS = CheckFinding("suspect-label", "warning", 200, "labels that look wrong", "luthier check --only suspect-label")
 
 CASES: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -120,22 +123,38 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "two of 200 nearly leaked": ({"nearly_leaked": 2}, "SHIP", "leakage"),
     "many nearly leaked": ({"nearly_leaked": 20}, "HOLD", "near-leakage"),
-    "the test rows chose the checkpoint": ({"test_use": TestUse(1, None, "the validation rows")}, "HOLD", "test-reused"),
+    "the test rows chose the checkpoint": (
+        {"test_use": TestUse(1, None, "the validation rows")},
+        "HOLD",
+        "test-reused",
+    ),
     "too few test rows": ({"tuned": tuned(n=20)}, "HOLD", "too-few-rows"),
     "too few test rows, and a baseline seems far better": (
         {"tuned": tuned(n=20), "rivals": against(rival("classifier", -0.3, -0.5, -0.1))},
         "HOLD",
         "too-few-rows",
     ),
-    "few-shot within the noise": ({"rivals": against(rival("few_shot", 0.01, -0.03, 0.05))}, "RETHINK", "as-good:few_shot"),
-    "few-shot equal on every row": ({"rivals": against(rival("few_shot", 0.0, 0.0, 0.0))}, "RETHINK", "as-good:few_shot"),
+    "few-shot within the noise": (
+        {"rivals": against(rival("few_shot", 0.01, -0.03, 0.05))},
+        "RETHINK",
+        "as-good:few_shot",
+    ),
+    "few-shot equal on every row": (
+        {"rivals": against(rival("few_shot", 0.0, 0.0, 0.0))},
+        "RETHINK",
+        "as-good:few_shot",
+    ),
     "prompting is better": ({"rivals": against(rival("prompt", -0.06, -0.10, -0.02))}, "RETHINK", "as-good:prompt"),
     "a bag of words is better": (
         {"rivals": against(rival("classifier", -0.11, -0.17, -0.05))},
         "RETHINK",
         "as-good:classifier",
     ),
-    "the nearest row is as good": ({"rivals": against(rival("neighbour", 0.02, -0.01, 0.05))}, "RETHINK", "as-good:neighbour"),
+    "the nearest row is as good": (
+        {"rivals": against(rival("neighbour", 0.02, -0.01, 0.05))},
+        "RETHINK",
+        "as-good:neighbour",
+    ),
     "learned nothing": ({"rivals": against(rival("constant", 0.0, -0.02, 0.02))}, "RETHINK", "as-good:constant"),
     "another system is as good": (
         {"rivals": against(rival("predictions", 0.01, -0.02, 0.04, "hosted"))},
@@ -160,7 +179,11 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         "no-prompting",
     ),
     "a class fails": ({"tuned": tuned(blocks=(classes(files=(0.95, 180), mail=(0.2, 20)),))}, "HOLD", "class-floor"),
-    "a class of four rows fails": ({"tuned": tuned(blocks=(classes(files=(0.95, 196), mail=(0.0, 4)),))}, "SHIP", "leakage"),
+    "a class of four rows fails": (
+        {"tuned": tuned(blocks=(classes(files=(0.95, 196), mail=(0.0, 4)),))},
+        "SHIP",
+        "leakage",
+    ),
     "answers that are no label": ({"tuned": tuned(blocks=(classes(other=20),))}, "HOLD", "format"),
     "JSON is in order": ({"tuned": tuned(task="extract", metric="field_f1", blocks=JSON)}, "SHIP", "leakage"),
     "the schema is broken in 10 %": (
@@ -178,7 +201,11 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         "HOLD",
         "field-floor",
     ),
-    "a rule is broken": ({"tuned": tuned(task="write", blocks=(RuleFigures(0.8, {"max_chars=80": 0.8}),))}, "HOLD", "format"),
+    "a rule is broken": (
+        {"tuned": tuned(task="write", blocks=(RuleFigures(0.8, {"max_chars=80": 0.8}),))},
+        "HOLD",
+        "format",
+    ),
     "it forgot": ({"forgot": forgot(0.05)}, "HOLD", "forgetting"),
     "it forgot the rows to keep": (
         {"forgot": Forgot((*forgot(0.0).rises, *forgot(0.08, "the rows to keep").rises))},
@@ -199,8 +226,16 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a fifth of the labels look wrong": ({"findings": (SUSPECTS,)}, "HOLD", "suspect-label"),
     "some labels look wrong": ({"findings": (replace(SUSPECTS, count=50),)}, "SHIP", "leakage"),
-    "a key stands in the training rows": ({"findings": (CheckFinding("secret", "error", 2, "keys"),)}, "HOLD", "secret"),
-    "warnings only": ({"findings": (CheckFinding("pii", "warning", 20), CheckFinding("conflict", "warning", 3))}, "SHIP", "leakage"),
+    "a key stands in the training rows": (
+        {"findings": (CheckFinding("secret", "error", 2, "keys"),)},
+        "HOLD",
+        "secret",
+    ),
+    "warnings only": (
+        {"findings": (CheckFinding("pii", "warning", 20), CheckFinding("conflict", "warning", 3))},
+        "SHIP",
+        "leakage",
+    ),
     "the seeds differ more than the baselines": ({"seeds": (0.93, 0.90, 0.71)}, "HOLD", "seeds"),
     "the seeds agree": ({"seeds": (0.93, 0.90, 0.89)}, "SHIP", "leakage"),
 }
@@ -253,7 +288,9 @@ def test_a_ship_says_what_was_passed() -> None:
 
 def test_remarks_decide_nothing_and_are_kept() -> None:
     found = judge_run(
-        replace(GOOD, test_use=TestUse(7), nearly_leaked=1, skipped=(("nearest training row", "no prompt holds a word"),))
+        replace(
+            GOOD, test_use=TestUse(7), nearly_leaked=1, skipped=(("nearest training row", "no prompt holds a word"),)
+        )
     )
     assert found.outcome == "SHIP"
     assert {reason.code for reason in found.remarks} == {"openings", "near-leakage", "not-run"}
@@ -287,7 +324,7 @@ def test_an_interval_decides_how_a_model_stands() -> None:
 
 def test_rows_that_would_tell_follow_the_root_law() -> None:
     # Half the width is 8 points, the difference 4: a quarter of the width needs four times the rows.
-    assert rows_needed(100, Interval(0.04, -0.04, 0.12), 1.0) == 400
+    assert rows_needed(100, Interval(0.04, -0.04, 0.12), 0.05) == 400
     # To rule out a gain of 10 points from a difference of 0 with 20 points on either side: four times as well.
     assert rows_needed(100, Interval(0.0, -0.2, 0.2), 0.1) == 400
 
