@@ -18,33 +18,37 @@ class Thresholds(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     smallest_rows: int = Field(
-        50, ge=1, description="test rows below which nothing is decided: at 50 a share of 80% is known to 11 points"
+        default=50,
+        ge=1,
+        description="test rows below which nothing is decided: at 50 a share of 80% is known to 11 points",
     )
     noise: float = Field(
-        0.10, gt=0.0, le=1.0, description="a baseline is 'as good' only where a gain of this size is ruled out"
+        default=0.10, gt=0.0, le=1.0, description="a baseline is 'as good' only where a gain of this size is ruled out"
     )
     near_leakage: float = Field(
-        0.01, **_SHARE, description="share of test rows nearly in training; it can move a figure by as much"
+        default=0.01, **_SHARE, description="share of test rows nearly in training; it can move a figure by as much"
     )
     class_recall: float = Field(
-        0.50, **_SHARE, description="least recall of a class: below, it is missed more often than found"
+        default=0.50, **_SHARE, description="least recall of a class: below, it is missed more often than found"
     )
-    class_f1: float = Field(0.50, **_SHARE, description="least F1 of a class, or of a field of JSON answers")
+    class_f1: float = Field(default=0.50, **_SHARE, description="least F1 of a class, or of a field of JSON answers")
     class_support: int = Field(
-        10, ge=1, description="test rows below which a class is not judged: a recall of 80% of 10 may be 49%"
+        default=10, ge=1, description="test rows below which a class is not judged: a recall of 80% of 10 may be 49%"
     )
     format_validity: float = Field(
-        0.95, **_SHARE, description="least share of answers of the right form: JSON, schema, known label, rules"
+        default=0.95, **_SHARE, description="least share of answers of the right form: JSON, schema, known label, rules"
     )
     forgetting: float = Field(
-        0.03, ge=0.0, description="relative rise of the loss on general text that a mild narrow fit stays below"
+        default=0.03, ge=0.0, description="relative rise of the loss on general text that a mild narrow fit stays below"
     )
     suspect_labels: float = Field(
-        0.10, **_SHARE, description="share of training labels that look wrong; test labels are then no better"
+        default=0.10, **_SHARE, description="share of training labels that look wrong; test labels are then no better"
     )
-    overfitting_ratio: float = Field(2.0, ge=1.0, description="test loss over validation (else training) loss, ...")
+    overfitting_ratio: float = Field(
+        default=2.0, ge=1.0, description="test loss over validation (else training) loss, ..."
+    )
     overfitting_margin: float = Field(
-        0.30, ge=0.0, description="... and their distance, in nats a token; both must be passed"
+        default=0.30, ge=0.0, description="... and their distance, in nats a token; both must be passed"
     )
 
     def rows(self) -> Iterator[tuple[str, str, str]]:

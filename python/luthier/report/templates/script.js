@@ -15,7 +15,7 @@
   Object.keys(fields).forEach(function (name) { fields[name] = document.getElementById(fields[name]); });
   var names = {};
   Array.prototype.forEach.call(fields.kind.options, function (one) { names[one.value] = one.textContent; });
-  var page = 50, found = rows, shown = 0, timer = 0;
+  var page = 20, found = rows, shown = 0, timer = 0;
   rows.forEach(function (row) {
     row.all = [row.w, row.p || "", row.e, row.o].concat((row.n || []).map(function (near) { return near.join(" "); }))
       .join("\n").toLowerCase();
@@ -39,14 +39,14 @@
     head.append(make("span", "tag", names[row.k] || row.k));
     if (row.s !== undefined) head.append(" " + row.s);
     pair.append(part("expected", row.e), part("got", row.o));
-    made.append(head, pair);
-    if (row.p !== null && row.p !== undefined) made.append(make("p", "prompt", row.p));
-    if (row.a) made.append(make("p", "small", "the same answer from: " + row.a));
+    var after = make("div", "after");
     if (row.n && row.n.length) {
       var near = make("ul", "near");
-      row.n.forEach(function (one) { near.append(make("li", "", one[0] + "  " + one[2] + "  " + one[1])); });
-      made.append(near);
+      row.n.forEach(function (one) { near.append(make("li", "", one[0] + ", " + one[2] + ": " + one[1])); });
+      after.append(near);
     }
+    if (row.a) after.append(make("p", "small", "The same answer from: " + row.a));
+    made.append(head, make("p", "prompt", row.p || ""), pair, after);
     return made;
   }
 
