@@ -24,8 +24,8 @@ def lines(verdict: Verdict, with_thresholds: bool = False) -> Iterator[Renderabl
 
     yield Text()
     yield Text.assemble((verdict.outcome, _STYLES[verdict.outcome]), f"  {MEANING[verdict.outcome]}")
-    for reason in verdict.reasons:
-        yield _item("-", reason)
+    for reason in verdict.deciding:
+        yield _item("-", str(reason))
     if verdict.outcome != "SHIP" and verdict.passed:
         yield Text("In order:")
         for reason in verdict.passed:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from luthier.errors import InputError
 
-_SHARE = {"ge": 0.0, "le": 1.0}
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Thresholds(BaseModel):
@@ -25,24 +25,24 @@ class Thresholds(BaseModel):
     noise: float = Field(
         default=0.10, gt=0.0, le=1.0, description="a baseline is 'as good' only where a gain of this size is ruled out"
     )
-    near_leakage: float = Field(
-        default=0.01, **_SHARE, description="share of test rows nearly in training; it can move a figure by as much"
+    near_leakage: Share = Field(
+        default=0.01, description="share of test rows nearly in training; it can move a figure by as much"
     )
-    class_recall: float = Field(
-        default=0.50, **_SHARE, description="least recall of a class: below, it is missed more often than found"
+    class_recall: Share = Field(
+        default=0.50, description="least recall of a class: below, it is missed more often than found"
     )
-    class_f1: float = Field(default=0.50, **_SHARE, description="least F1 of a class, or of a field of JSON answers")
+    class_f1: Share = Field(default=0.50, description="least F1 of a class, or of a field of JSON answers")
     class_support: int = Field(
         default=10, ge=1, description="test rows below which a class is not judged: a recall of 80% of 10 may be 49%"
     )
-    format_validity: float = Field(
-        default=0.95, **_SHARE, description="least share of answers of the right form: JSON, schema, known label, rules"
+    format_validity: Share = Field(
+        default=0.95, description="least share of answers of the right form: JSON, schema, known label, rules"
     )
     forgetting: float = Field(
         default=0.03, ge=0.0, description="relative rise of the loss on general text that a mild narrow fit stays below"
     )
-    suspect_labels: float = Field(
-        default=0.10, **_SHARE, description="share of training labels that look wrong; test labels are then no better"
+    suspect_labels: Share = Field(
+        default=0.10, description="share of training labels that look wrong; test labels are then no better"
     )
     overfitting_ratio: float = Field(
         default=2.0, ge=1.0, description="test loss over validation (else training) loss, ..."

@@ -63,7 +63,7 @@ def rows_needed(rows: int, difference: Interval, noise: float) -> int:
     )
     ratios = [width / distance for width, distance in ways if distance > _SMALL]
     wanted = min(rows * min(ratios, default=math.inf) ** 2, 10.0 * _MOST_ROWS)
-    digits = 10 ** max(len(str(math.ceil(wanted))) - 2, 0)
+    digits: int = 10 ** max(len(str(math.ceil(wanted))) - 2, 0)
     return max(math.ceil(wanted / digits) * digits, rows + 1)
 
 
