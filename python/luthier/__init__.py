@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from luthier import _core as _core
     from luthier.baselines.run import baseline as baseline
-    from luthier.checks.check import check as check
-    from luthier.checks.clean import clean as clean
+    from luthier.checks.cleaning import clean as clean
+    from luthier.checks.run import check as check
     from luthier.errors import InputError as InputError
     from luthier.errors import LuthierError as LuthierError
     from luthier.models.load import load as load
@@ -39,8 +39,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "InputError": "luthier.errors",
     "LuthierError": "luthier.errors",
-    "check": "luthier.checks.check",
-    "clean": "luthier.checks.clean",
+    "check": "luthier.checks.run",
+    "clean": "luthier.checks.cleaning",
     "Full": "luthier.training.settings",
     "Lora": "luthier.training.settings",
     "Model": "luthier.models.model",

@@ -4,9 +4,9 @@ report = check("train.jsonl", test="test.jsonl")     # CheckReport: findings by 
 clean("train.jsonl", "train.clean.jsonl", drop=["duplicates", "leakage"], test="test.jsonl")
 """
 
-from luthier.checks.check import check
-from luthier.checks.clean import CleanReport, clean
+from luthier.checks.cleaning import CleanReport, clean
 from luthier.checks.finding import Finding, FindingRow, Place
 from luthier.checks.report import CheckReport
+from luthier.checks.run import check
 
 __all__ = ["CheckReport", "CleanReport", "Finding", "FindingRow", "Place", "check", "clean"]

@@ -77,4 +77,5 @@ class Context:
         return [part for name, path in zip(("--test", "--valid"), paths) for part in (name, path)]
 
     def _command(self, name: str, *options: str) -> str:
-        return shlex.join(["luthier", name, self.data.name, *options, *self.reading.options()])
+        data = "DATA" if self.data.path is None else self.data.name
+        return shlex.join(["luthier", name, data, *options, *self.reading.options()])

@@ -14,6 +14,8 @@ from luthier.evaluation.classes import is_classification
 
 __all__ = ["closed_set", "labels_of", "spelling_key", "variants"]
 
+_LONGEST = 200
+_MOST_SPELLINGS = 500
 _SEPARATORS = re.compile(r"[\s_\-/]+")
 
 
@@ -32,7 +34,8 @@ def labels_of(file: CheckedFile) -> list[str] | None:
     Variants of spelling count as one label, by the rule of `is_classification`.
     """
     answers = [answer(record) for record in file.rows]
-    short = len(set(answers)) <= max(2, len(answers) // 2)
+    few = len(set(answers)) <= min(max(2, len(answers) // 2), _MOST_SPELLINGS)
+    short = few and all(len(text) <= _LONGEST for text in answers)
     return answers if short and is_classification([spelling_key(text) for text in answers]) else None
 
 

@@ -35,8 +35,8 @@ _WORDS = {
     "Hungarian": "a az és hogy nem is egy ez van de meg volt csak már mint ha el még azt vagy",
     "Indonesian": "yang dan di untuk dengan ini dari itu pada tidak dalam akan adalah ke saya juga ada oleh atau",
     "Vietnamese": "và của là có được cho các trong một không với người những này đã khi để từ",
-    "Russian": "и в не на я что он с как это по но из у за то все так его к же вы бы от она они мы где когда мне меня мой "
-    "моя мое если или был была было будет нет уже только для до при чтобы который ко",
+    "Russian": "и в не на я что он с как это по но из у за то все так его к же вы бы от она они мы где когда мне меня "
+    "мой моя мое если или был была было будет нет уже только для до при чтобы который ко",
     "Ukrainian": "і в не на що з до як та це за є у від але про для він його ми",
     "Bulgarian": "и на да се в е за от не с че по са като той това до към но",
 }
@@ -69,7 +69,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 _NO_LANGUAGE = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]{1,200}`|<[^<>\n]{1,200}>|\w{0,80}[_/\\@:.=(){}\[\]]\S{1,200}", re.DOTALL
 )
-_MIXED = re.compile("(?:[A-Za-z]{2}[\u0430-\u044f\u0451\u0456][A-Za-z])|(?:[\u0430-\u044f]{2}[A-Za-z][\u0430-\u044f])")
+_MIXED = re.compile("[A-Za-z][\u0430-\u044f\u0451\u0456]{1,3}[A-Za-z]|[\u0430-\u044f][A-Za-z]{1,2}[\u0430-\u044f]")
 _LONGEST = 2000
 _LEAST_LETTERS = 12
 _LEAST_WORDS = 8

@@ -141,8 +141,9 @@ def _mended_cells(
     if change is None:
         return text, None
     buffer = io.StringIO()
-    csv.writer(buffer, delimiter=delimiter, lineterminator="").writerow(cells)
-    return buffer.getvalue(), change
+    # The writer puts into quotes what holds a character of its line end, so it needs one to know.
+    csv.writer(buffer, delimiter=delimiter, lineterminator="\r\n").writerow(cells)
+    return buffer.getvalue().removesuffix("\r\n"), change
 
 
 def _masked_value(value: Any, masks: Collection[str], kinds: Counter[str]) -> Any:

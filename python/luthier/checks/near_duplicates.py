@@ -174,11 +174,11 @@ def _similarities(left: Sequence[str], right: Sequence[str], pairs: Pairs) -> ND
 
 
 def _ends(left: Sequence[str], right: Sequence[str], pairs: Pairs) -> Iterator[int]:
-    """Where to cut the pairs so that each piece has about a million characters."""
+    """Where to cut the pairs so that each piece has about 300,000 characters."""
     characters = 0
     for index, (low, high) in enumerate(pairs.tolist()):
         characters += len(left[low]) + len(right[high])
-        if characters >= 1_000_000 or index + 1 == len(pairs):
+        if characters >= 300_000 or index + 1 == len(pairs):
             yield index + 1
             characters = 0
 

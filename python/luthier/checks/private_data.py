@@ -72,7 +72,8 @@ _EMAIL = (
     r"(?<![\w.+%-])[\w+%-][\w.+%-]{0,63}@"
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}(?![\w-])"
 )
-_CARD = r"(?<![\w.+-])(?:[2-6]\d{3})(?:[ -]?\d){9,15}(?![\w-]|\.\d)"
+# In fours, as American Express and Diners print them, or in one run.
+_CARD = r"(?<![\w.+-])(?:[2-6]\d{3}([ -]?)\d{4}\1\d{4}\1\d{4}|3\d{3}([ -]?)\d{6}\2\d{4,5}|[2-6]\d{12,18})(?![\w-]|\.\d)"
 _IBAN_SHAPE = r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?!\w)"
 # A number counts as a telephone's with a country code, an area code in brackets, groups as in North America, or a word
 # before it that says so: figures alone are too often something else.
@@ -101,11 +102,12 @@ def _random_looking(text: str) -> bool:
 def _json_token(text: str) -> bool:
     """Whether the first part of a JSON Web Token is the JSON that it must be."""
     import base64
+    import json
 
     head = text.split(".")[0]
     try:
-        return base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)).lstrip().startswith(b'{"')
-    except ValueError:
+        return isinstance(json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4))), dict)
+    except (ValueError, RecursionError):
         return False
 
 

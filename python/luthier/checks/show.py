@@ -48,7 +48,8 @@ def short_lines(report: CheckReport, plain: bool | None = None) -> Iterator[str]
     yield f"check of {report.name}: {report.tally}{'; left out: ' + ', '.join(left_out) if left_out else ''}"
     for finding in report.of("error", "warning"):
         where = f" ({finding.rows[0].place}{', ...' if len(finding.rows) > 1 else ''})" if finding.rows else ""
-        yield f"  {marks[finding.severity]} {finding.code} {finding.count:,}: {_first_clause(finding.message)}{where}"
+        count = f" {finding.count:,}" if finding.rows else ""
+        yield f"  {marks[finding.severity]} {finding.code}{count}: {_first_clause(finding.message)}{where}"
 
 
 def _finding_lines(report: CheckReport, finding: Finding, shown: int, marks: dict[str, str]) -> Iterator[str]:
@@ -56,16 +57,23 @@ def _finding_lines(report: CheckReport, finding: Finding, shown: int, marks: dic
     if finding.severity == "fine":
         yield from _wrapped(f"{mark} ", f"{finding.code}: {finding.message}")
         return
-    yield from _wrapped(f"{mark} ", f"{finding.code}: {finding.count:,} {finding.message}")
+    # What is true of the file as a whole, such as too few rows, says its own number.
+    count = f"{finding.count:,} " if finding.rows else ""
+    yield from _wrapped(f"{mark} ", f"{finding.code}: {count}{finding.message}")
     rows = finding.rows if shown == 0 else finding.rows[:shown]
     places = [f"{row.place}{_beside(row)}" for row in rows]
     width = min(max((len(place) for place in places), default=0), 60)
     for row, place in zip(rows, places):
-        yield f"{_INDENT}{place:<{width}}  {row.note}".rstrip()
+        yield f"{_INDENT}{place:<{width}}  {_printable(row.note)}".rstrip()
     if len(finding.rows) > len(rows):
         yield f"{_INDENT}and {len(finding.rows) - len(rows):,} more: {report.see_all.get(finding.code, '--rows 0')}"
     if finding.repair and finding.repair != report.see_all.get(finding.code):
         yield f"{_INDENT}-> {finding.repair}"
+
+
+def _printable(text: str) -> str:
+    """The text without what a terminal would obey: notes quote the user's rows."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def _beside(row: FindingRow) -> str:

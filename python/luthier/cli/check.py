@@ -56,9 +56,16 @@ def command(
     if json_output:
         print(report.json_text())
     else:
-        colours = {"✔": "\033[32m", "⚠": "\033[33m", "✘": "\033[31m"} if sys.stdout.isatty() else {}
         for line in report_lines(report, shown=rows):
-            mark = colours.get(line[:1])
-            print(f"{mark}{line[0]}\033[0m{line[1:]}" if mark else line)
+            _print(line)
     if strict and report.errors:
         raise typer.Exit(EXIT_ERRORS)
+
+
+def _print(line: str) -> None:
+    """Prints a line, its mark in colour on a terminal, and what the terminal cannot write as an escape."""
+    colour = {"✔": "32", "⚠": "33", "✘": "31"}.get(line[:1])
+    if colour is not None and sys.stdout.isatty():
+        line = f"\033[{colour}m{line[0]}\033[0m{line[1:]}"
+    encoding = sys.stdout.encoding or "ascii"
+    print(line.encode(encoding, "backslashreplace").decode(encoding))

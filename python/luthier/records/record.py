@@ -27,7 +27,7 @@ class Message:
     weight: float = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One row: its messages, where it stood, and the row itself so that it can be written back.
 

@@ -21,8 +21,8 @@ def check_rows(
     Of the test file only the inputs are compared with those of training. None where the check itself fails, which is
     noted too: a fault of it must not cost a fit.
     """
-    from luthier.checks.check import quick_check
     from luthier.checks.checked_file import Reading
+    from luthier.checks.run import quick_check
     from luthier.checks.show import short_lines
 
     reading = Reading(data.text, data.label, data.system)

@@ -13,11 +13,16 @@ from fit_case import PYTHON_FOLDER, FitCase, luthier, write_rows
 from luthier.training.settings import KEYS, compose, flatten, spell
 
 COMMANDS = (
+    "check",
+    "clean",
     "fit",
     "plan",
     "profile",
     "evaluate",
     "baseline",
+    "verdict",
+    "errors",
+    "report",
     "generate",
     "export",
     "show",

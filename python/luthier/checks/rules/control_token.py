@@ -46,8 +46,8 @@ def look(context: Context) -> Finding:
         return fine(CODE, f"no message spells a control token ({own} well-known models)")
     shown = ", ".join(spelling for spelling, _ in spellings.most_common(4))
     message_ = (
-        f"messages that spell a control token ({shown}): perhaps rendered chats, which the template would wrap again; "
-        "Luthier reads them as plain text, other programs may not"
+        f"rows with a message that spells a control token ({shown}): perhaps rendered chats, "
+        "which the template would wrap again; Luthier reads them as plain text, other programs may not"
     )
     repair = context.show(rows[0].place)
     return Finding(CODE, "warning", message_, len(rows), rows, repair)

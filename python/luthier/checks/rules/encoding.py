@@ -33,7 +33,7 @@ def look(context: Context) -> Finding:
         if wide:
             rows = [FindingRow(Place(row.file, row.line), row.reason) for row in file.bad]
         beyond = len(file.bad) > MOST_BAD * file.total
-        message = f"{file.name} is not UTF-8; it looks like {file.encoding}"
+        message = f"rows that are not UTF-8; {file.name} looks like {file.encoding}"
         repair = f"luthier clean {file.name} --encoding {file.encoding} --out {_converted(file.name)}"
         return Finding(CODE, "error" if beyond else "warning", message, count, rows, repair)
     for source in context.files():
@@ -45,7 +45,8 @@ def look(context: Context) -> Finding:
                     break
     if rows:
         message = (
-            "text that was decoded wrongly before it was written here ('é' as 'Ã©', or the mark of a lost character)"
+            "rows with text that was decoded wrongly before it was written here ('é' as 'Ã©', or the mark of a lost "
+            "character)"
         )
         return Finding(CODE, "warning", message, len(rows), rows, "export the data again as UTF-8")
     mark = (

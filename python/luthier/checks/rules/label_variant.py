@@ -35,6 +35,7 @@ def look(context: Context) -> Finding | Skipped:
     shown = ", ".join(f"{wrong!r} for {right!r}" for (wrong, right), _ in pairs.most_common(3))
     more = f" and {len(pairs) - 3:,} more" if len(pairs) > 3 else ""
     message = (
-        f"labels in more than one spelling: {shown}{more}; each spelling is learned and scored as a class of its own"
+        f"rows with another spelling of a label than the usual one: {shown}{more}; each spelling is learned and scored "
+        "as a class of its own"
     )
     return Finding(CODE, "warning", message, len(rows), rows, context.clean("--merge-labels"))

@@ -47,7 +47,7 @@ def look(context: Context) -> Finding | Skipped:
     if not rows:
         return fine(CODE, f"none of the {total:,} held-out inputs stands among the training rows")
     message = (
-        f"held-out rows ({leaked / total:.1%} of {total:,}) whose input stands among the training rows: "
+        f"held-out rows whose input stands among the training rows ({leaked / total:.1%} of {total:,}): "
         "what is measured on them is memory, so no row at all is tolerated"
     )
     return Finding(CODE, "error", message, leaked, rows, context.clean("--drop", "leakage"))

@@ -38,7 +38,7 @@ def look(context: Context) -> Finding | Skipped:
     if not rows:
         return fine(CODE, f"no held-out input is nearly one of the training rows (Jaccard similarity {THRESHOLD})")
     message = (
-        f"held-out rows ({leaked / total:.1%} of {total:,}) that ask nearly what a training row asks (Jaccard "
+        f"held-out rows that ask nearly what a training row asks ({leaked / total:.1%} of {total:,}; Jaccard "
         f"similarity of 5-character shingles {THRESHOLD} and more): the figures on them are too good"
     )
     rows.sort(key=lambda row: row.note, reverse=True)

@@ -42,7 +42,7 @@ def look(context: Context) -> Finding | Skipped:
         note = f"{own[index]!r} has {found.confidence[index]:.0%}, most likely {found.predicted[index]!r}{mark}"
         rows.append(FindingRow(context.data.place(index), note, counted=bool(found.flagged[index])))
     message = (
-        f"labels that look wrong ({count / len(labels):.1%}; confident learning over TF-IDF and logistic regression, "
-        f"each fifth predicted from the others). The {listed:,} least likely are listed, worst first"
+        f"rows whose label looks wrong ({count / len(labels):.1%}; confident learning over TF-IDF and logistic "
+        f"regression, each fifth predicted from the others). The {listed:,} least likely are listed, worst first"
     )
     return Finding(CODE, "warning", message, count, rows, context.all_rows(CODE))

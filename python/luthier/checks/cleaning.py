@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from luthier import durable
-from luthier.checks.check import check
 from luthier.checks.checked_file import Reading
 from luthier.checks.mend import Change, mended_lines
 from luthier.checks.registry import CODES
+from luthier.checks.run import check
 from luthier.errors import InputError, LuthierError
 
 __all__ = ["DROPPABLE", "MASKABLE", "CleanReport", "clean"]
