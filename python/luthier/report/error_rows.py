@@ -68,8 +68,8 @@ class Confusion:
 
 @dataclass(frozen=True, repr=False)
 class ErrorReport:
-    """Every row of an evaluation that is wrong, the worst first: rows with the lowest score, and among these the rows
-    on which least speaks for the model's answer.
+    """Every row of an evaluation that is wrong (for free text: not equal to its reference), the worst first: rows with
+    the lowest score, and among these the rows on which least speaks for the model's answer.
 
     `n` is the number of rows evaluated; `notes` say what could not be found out, a sentence each.
     """

@@ -43,7 +43,8 @@ def find_errors(run: str | PathLike[str] | Run, results: str | PathLike[str] | N
 def errors_of(run: Run, evaluation: Evaluation, place: Path) -> ErrorReport:
     """The same from an evaluation with its predictions; the baselines are those in `place`."""
     notes: list[str] = []
-    wrong = [one for one in evaluation.predictions if not one.correct]
+    # JSON and calls may be right in other words than those of the reference.
+    wrong = [one for one in evaluation.predictions if not one.correct and one.score < 1.0]
     records = _test_rows(run, evaluation, wrong, notes)
     nearest = _nearest(run, records, notes)
     others = _other_answers(matching_baselines(place, evaluation))

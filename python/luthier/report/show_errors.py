@@ -41,7 +41,8 @@ def lines(found: ErrorReport, limit: int) -> Iterator[RenderableType]:
 def summary(found: ErrorReport) -> str:
     """One line of counts."""
     forms, labels = len(found.of("form")), len(found.of("label"))
-    parts = [f"{len(found.rows):,} of {found.n:,} rows of {found.test} are wrong"]
+    how = "differ from their reference" if found.task == "write" else "are wrong"
+    parts = [f"{len(found.rows):,} of {found.n:,} rows of {found.test} {how}"]
     if forms:
         parts.append(f"{forms:,} of them in their form")
     if labels:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from luthier.evaluation.calls import CallFigures
 from luthier.evaluation.classes import Classification
 from luthier.evaluation.fields import FieldFigures
 from luthier.evaluation.json_answers import JsonFigures
@@ -85,7 +84,7 @@ def _format_shares(evidence: Evidence) -> Iterator[tuple[str, float]]:
     classes, answers = tuned.block(Classification), tuned.block(JsonFigures)
     if classes is not None:
         yield "are one of the known labels", 1 - sum(row[-1] for row in classes.confusion) / tuned.n
-    if answers is not None and tuned.block(CallFigures) is None:
+    if answers is not None:
         yield "are valid JSON", answers.valid_json
         yield "keep the schema", answers.schema_kept
     rules = tuned.block(RuleFigures)
