@@ -1,7 +1,7 @@
 # make demo    a real model fitted to a real task, from nothing
 # make test    GoogleTest and pytest, everything
 # make check   formats, linters, types, include order, the generated stub
-# make bench   speed and memory against TRL + PEFT, interleaved
+# make bench   speed and memory against TRL + PEFT and others, interleaved; about an hour
 # make wheel   dist/*.whl
 # make sanitize  the C++ tests under the address and undefined-behaviour sanitizers
 SHELL := /bin/bash

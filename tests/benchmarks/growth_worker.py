@@ -11,11 +11,14 @@ import sys
 import time
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from luthier import _core
 
-_WARM_UP, _STEPS = 1, 2
+_WARM_UP = 1
+_STEPS = 2
+_SECONDS = 5.0
 
 
 def train(job: dict[str, Any]) -> dict[str, Any]:
@@ -25,8 +28,7 @@ def train(job: dict[str, Any]) -> dict[str, Any]:
     from luthier.models.locate import locate
 
     _core.set_threads(job["threads"])
-    folder = _model(Path(job["folder"]), job["shape"], job["vocabulary"])
-    decoder = load_decoder(locate(str(folder)), "bfloat16")
+    decoder = load_decoder(locate(job["weights"]), "bfloat16")
     decoder.attach_lora(16, 32.0, ["all-linear"], False, 0)
     torch.manual_seed(0)
     shared = torch.randint(job["vocabulary"], (job.get("shared", 0),)).tolist()
@@ -40,27 +42,29 @@ def train(job: dict[str, Any]) -> dict[str, Any]:
     everything = list(range(job["rows"]))
     for _ in range(_WARM_UP):
         trainer.step(dataset, everything, 1e-4)
-    begin = time.perf_counter()
-    results = [trainer.step(dataset, everything, 1e-4) for _ in range(_STEPS)]
-    seconds = time.perf_counter() - begin
+    seconds: list[float] = []
+    while len(seconds) < _STEPS or sum(seconds) < _SECONDS:
+        begin = time.perf_counter()
+        step = trainer.step(dataset, everything, 1e-4)
+        seconds.append(time.perf_counter() - begin)
     return {
         "parameters": decoder.parameter_count,
-        "computed": results[0].computed_tokens,
-        "tokens_per_second": sum(step.tokens for step in results) / seconds,
-        "computed_per_second": sum(step.computed_tokens for step in results) / seconds,
+        "rows": job["rows"],
+        "row_tokens": job["row_tokens"],
+        "computed": step.computed_tokens,
+        "tokens_per_second": step.tokens / median(seconds),
+        "computed_per_second": step.computed_tokens / median(seconds),
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
 
 
-def _model(folder: Path, shape: list[int], vocabulary: int) -> Path:
-    """A folder with random bf16 weights of the Llama shape, tied head."""
+def make(job: dict[str, Any]) -> dict[str, Any]:
+    """Writes a model folder with random bf16 weights of the Llama shape, tied head."""
     import torch
     from safetensors.torch import save_file
 
-    hidden, intermediate, layers, heads, key_heads = shape
-    path = folder / f"model-{hidden}"
-    if path.exists():
-        return path
+    hidden, intermediate, layers, heads, key_heads = job["shape"]
+    vocabulary, path = job["vocabulary"], Path(job["weights"])
     path.mkdir()
     size = hidden // heads
     torch.manual_seed(0)
@@ -100,7 +104,7 @@ def _model(folder: Path, shape: list[int], vocabulary: int) -> Path:
         "tie_word_embeddings": True,
     }
     (path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    return path
+    return {}
 
 
 def rows(job: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +123,7 @@ def rows(job: dict[str, Any]) -> dict[str, Any]:
                 {"role": "assistant", "content": words[i % 10]},
             ]
             stream.write(json.dumps({"messages": chat}) + "\n")
-    model = lu.load("smollm2-135m-instruct", dtype="bfloat16")
+    model = lu.load(job["model"], dtype="bfloat16")
     clock = [time.perf_counter()]
     records = lu.read(path)
     clock.append(time.perf_counter())
@@ -129,10 +133,11 @@ def rows(job: dict[str, Any]) -> dict[str, Any]:
     for _ in range(sampler.steps_per_epoch):
         _core.forest_costs(model.decoder, dataset, sampler.next(), 4096, "lora")
     clock.append(time.perf_counter())
-    return dict(zip(("read", "encode", "pack"), (end - begin for begin, end in pairwise(clock))))
+    seconds = dict(zip(("read", "encode", "pack"), (end - begin for begin, end in pairwise(clock))))
+    return {"file_rows": job["file_rows"], **seconds}
 
 
 if __name__ == "__main__":
     specification = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    measured = rows(specification) if "file_rows" in specification else train(specification)
-    Path(specification["result"]).write_text(json.dumps(measured), encoding="utf-8")
+    task = {"make": make, "train": train, "rows": rows}[specification["task"]]
+    Path(specification["result"]).write_text(json.dumps(task(specification)), encoding="utf-8")

@@ -1,78 +1,89 @@
-"""From the command to the end of a fit of one step: imports, rows, model, step, and for Luthier the saving too."""
+"""From the command to its end, for a fit of one step: imports, rows, model, step, and for Luthier the saving too."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+from bench import Bench, Failed
 from measurement import Spread
-
-if TYPE_CHECKING:
-    from run import Bench
-
-ROWS = 8
+from targets import Finding
 
 
-@dataclass(frozen=True)
 class Launch:
-    """Seconds of whole processes, by round."""
+    """A part of the bench (see bench.Part): seconds of whole processes on the rows of (a), from a warm disk."""
 
-    luthier: list[float]
-    trl: list[float]
+    name = "launch"
+    minutes = 0.7
+    repeated = True
 
-    def ratio(self) -> Spread:
+    def __init__(self, rows_per_step: int) -> None:
+        """Nothing is measured yet."""
+        self.rows_per_step = rows_per_step
+        self.seconds: dict[str, list[float]] = {"luthier": [], "trl": []}
+
+    @property
+    def measured(self) -> bool:
+        """Whether both sides were measured."""
+        return all(self.seconds.values())
+
+    def measure(self, bench: Bench, number: int) -> Iterator[str]:
+        """`luthier fit --steps 1`, and a script with TRL that does the same step, in turns."""
+        done: dict[str, float] = {}
+        for side in ("luthier", "trl") if number % 2 == 0 else ("trl", "luthier"):
+            with tempfile.TemporaryDirectory(dir=bench.folder) as out:
+                start = _luthier if side == "luthier" else _trl
+                begin = time.monotonic()
+                start(bench, Path(out) / "run", self.rows_per_step)
+                done[side] = time.monotonic() - begin
+        for side, seconds in done.items():
+            self.seconds[side].append(seconds)
+        yield f"{done['luthier']:.1f} s, TRL {done['trl']:.1f} s"
+
+    def _ratio(self) -> Spread:
         """Luthier's seconds over TRL's of the same round."""
-        return Spread.of([ours / theirs for ours, theirs in zip(self.luthier, self.trl)])
+        return Spread.of([ours / theirs for ours, theirs in zip(*self.seconds.values())])
+
+    def findings(self) -> list[Finding]:
+        """The ratio of the seconds."""
+        return [Finding("launch.seconds", self._ratio().median)]
+
+    def section(self, roof: float) -> str:
+        """One table."""
+        ours, theirs = (Spread.of(values).text(digits=1) for values in self.seconds.values())
+        return (
+            "## Launch: the whole process of a fit of one step on (a)\n\n"
+            f"Luthier's is the whole command `luthier fit --steps 1 --batch-size {self.rows_per_step}`, which also "
+            "tokenises, hashes the model and saves the adapter; TRL's script finds tokens and saves nothing.\n\n"
+            "| | Luthier | TRL + PEFT | ratio | asked | reached |\n|---|---|---|---|---|---|\n"
+            f"| seconds | {ours} | {theirs} | {self._ratio().text(digits=2, unit='x')} | "
+            f"{self.findings()[0].cells(roof)} |\n"
+        )
+
+    def record(self) -> dict[str, Any]:
+        """The seconds by round."""
+        return dict(self.seconds)
 
 
-def measure(bench: Bench, ours_first: bool) -> tuple[float, float]:
-    """One round: seconds of `luthier fit --steps 1`, and of a script with TRL that does the same step."""
-    done = {}
-    for side in ("luthier", "trl") if ours_first else ("trl", "luthier"):
-        with tempfile.TemporaryDirectory(dir=bench.folder) as out:
-            begin = time.monotonic()
-            _luthier(bench, out) if side == "luthier" else _trl(bench, out)
-            done[side] = time.monotonic() - begin
-    return done["luthier"], done["trl"]
+def _luthier(bench: Bench, run: Path, rows_per_step: int) -> None:
+    rows = str(bench.folder / "a.rows.jsonl")
+    bench.run(bench.luthier("fit", rows, model=bench.model, out=run, steps=1, batch_size=rows_per_step, order="file"))
+    if not (run / "adapter" / "adapter_model.safetensors").is_file():
+        raise Failed("luthier fit --steps 1 left no adapter")
 
 
-def _luthier(bench: Bench, out: str) -> None:
-    options = {"model": bench.folder / "model", "out": f"{out}/run", "steps": 1, "batch-size": ROWS, "order": "file"}
-    given = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    command = [sys.executable, "-m", "luthier", "fit", str(bench.folder / "a.rows.jsonl"), *given]
-    subprocess.run(command, check=True, capture_output=True, env=bench.environment())
-
-
-def _trl(bench: Bench, out: str) -> None:
+def _trl(bench: Bench, run: Path, rows_per_step: int) -> None:
     bench.call(
         "trl_worker.py",
-        model=str(bench.folder / "model"),
         rows=str(bench.folder / "a.rows.jsonl"),
         tokens=str(bench.folder / "a.tokens.jsonl"),
-        out=f"{out}/run",
+        out=str(run),
         steps=1,
-        rows_per_step=ROWS,
+        rows_per_step=rows_per_step,
         method="lora",
         learning_rate=2e-4,
+        check_tokens=False,
     )
-
-
-def table(launch: Launch) -> str:
-    """The section of the page."""
-    ours, theirs = (Spread.of(values).text(digits=1) for values in (launch.luthier, launch.trl))
-    return (
-        "## Launch: the whole process of a fit of one step on (a)\n\n"
-        "Luthier's is `luthier fit --steps 1`, which also hashes the model and saves the adapter; TRL's script does "
-        "not.\n\n"
-        "| | Luthier | TRL + PEFT | ratio |\n|---|---|---|---|\n"
-        f"| seconds | {ours} | {theirs} | {launch.ratio().text(digits=2, unit='x')} |\n\n"
-    )
-
-
-def record(launch: Launch) -> dict[str, Any]:
-    """What is kept in the JSON."""
-    return asdict(launch) | {"ratio": asdict(launch.ratio())}

@@ -19,7 +19,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     settings = {
         "train": job["rows"],
         "model": job["model"],
-        "adapter": job.get("adapter", "lora"),
+        "adapter": job["method"],
         "order": "file",
         "batch_size": job["rows_per_step"],
         "max_length": job["max_length"],
@@ -27,7 +27,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         "dtype": "bfloat16",
         "threads": job["threads"],
     }
-    if settings["adapter"] == "lora":
+    if job["method"] == "lora":
         settings |= {"rank": job["rank"], "alpha": job["alpha"]}
     return profile_fit(settings, steps=job["steps"] - WARM_UP, warm_up=WARM_UP).to_json()
 

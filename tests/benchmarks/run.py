@@ -1,156 +1,146 @@
-"""Speed and memory of Luthier beside TRL + PEFT, in fresh, interleaved processes: `make bench`.
+"""Speed and memory of Luthier beside TRL + PEFT and others, in fresh, interleaved processes: `make bench`.
 
-python tests/benchmarks/run.py [--rounds 3] [--steps 2] [--only abcdef] [--data DIR] [--quick]
+python tests/benchmarks/run.py [--rounds 3] [--steps 2] [--compiled-rounds 1] [--only a,b,growth] [--quick]
 
-Writes results/<cpu>.md and .json beside this file, with --only results/<cpu>.<only>.md and .json. --quick only shows
-that everything runs.
+a, b, c, d   training beside TRL + PEFT; (a) also beside a compiled loop (workloads.py, training.py)
+e, f         greedy decoding beside Transformers (decoding.py)
+launch       a whole command of one step (launch.py)
+profile      where our time goes, by operation (shares.py)
+plan         what a plan foretells beside the fit (plans.py)
+ranks        two processes beside one (ranks.py)
+models, tokens, length, rows   how speed and memory grow (growth.py); `growth` is all four
+
+Writes results/<cpu>.md and .json beside this file, with --only results/<cpu>.<parts>.*. Until all is measured the name
+has `.unfinished`, and holds what there is. --quick only shows that everything runs, and writes only where --out says.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
+import signal
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import decoding
-import launch
 import report
-from decoding import TASKS, Answered
-from flops import step_flops
+from bench import HERE, Bench, Failed, Part
+from decoding import TASKS, Decoding, Task
+from growth import FULL, QUICK, growth_parts
+from launch import Launch
 from machine import this_machine
-from measurement import WARM_UP, Comparison, Measured, Round, check_same_work, first_losses_agree
-from workloads import MAX_LENGTH, WORKLOADS, Workload
+from measurement import WARM_UP
+from plans import Plans
+from ranks import Ranks
+from results import Results
+from shares import Shares
+from training import Training
+from workloads import MAX_LENGTH, WORKLOADS
 
-HERE = Path(__file__).resolve().parent
 MODEL = "smollm2-135m-instruct"
-EVERYTHING = "abcdef"
 SETTINGS = {"rank": 16, "alpha": 32, "max_length": MAX_LENGTH}
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Where the measured processes find what they are given, and what they all share."""
-
-    folder: Path
-    settings: dict[str, Any]
-
-    def call(self, script: str, **values: Any) -> dict[str, Any]:
-        """Runs a script beside this file in a process of its own; returns the JSON it writes. Exits when it fails."""
-        specification, result = self.folder / "specification.json", self.folder / "result.json"
-        result.unlink(missing_ok=True)
-        specification.write_text(json.dumps({**self.settings, **values, "result": str(result)}), encoding="utf-8")
-        log = self.folder / f"{script}.log"
-        with log.open("w", encoding="utf-8") as output:
-            command = [sys.executable, str(HERE / script), str(specification)]
-            status = subprocess.run(
-                command, stdout=output, stderr=subprocess.STDOUT, env=self.environment(), check=False
-            ).returncode
-        if status != 0 or not result.exists():
-            sys.exit(f"{script} ended with status {status}:\n" + "\n".join(log.read_text("utf-8").splitlines()[-30:]))
-        value: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-        return value
-
-    def environment(self) -> dict[str, str]:
-        """The environment of the measured processes."""
-        threads = str(self.settings["threads"])
-        own = {
-            "OMP_NUM_THREADS": threads,
-            "MKL_NUM_THREADS": threads,
-            "HF_HUB_OFFLINE": "1",
-            "HF_HOME": str(self.folder / "huggingface"),
-            "TOKENIZERS_PARALLELISM": "false",
-        }
-        return {**os.environ, **own}
+GROWTH = ("models", "tokens", "length", "rows")
+EVERYTHING = ("a", "b", "c", "d", "e", "f", "launch", "profile", "plan", "ranks", *GROWTH)
+_COMPILING = 11.0
 
 
 def main() -> None:
-    """Measures, prints and writes."""
+    """Measures, prints and writes; ends with status 1 when a part failed or was not fair."""
     options = _options()
-    chosen = [workload for workload in WORKLOADS if workload.key in options.only]
-    tasks = [] if options.data is None or options.quick else [task for task in TASKS if task.key in options.only]
-    measure_launch = not options.quick and any(workload.key == "a" for workload in chosen)
-    rounds, counted = (1, 1) if options.quick else (options.rounds, options.steps)
-    steps = WARM_UP + counted
-    size = {workload.key: max(workload.rows_per_step // (4 if options.quick else 1), 1) for workload in chosen}
+    trainings = _trainings(options)
+    parts = _parts(options, trainings)
+    if not parts:
+        sys.exit("nothing to measure: e and f need --data, a folder with the prompts")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what runs is ended too
     begin = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="luthier-bench-") as temporary:
-        settings = {**SETTINGS, "model": options.model, "threads": options.threads}
-        bench = Bench(Path(temporary), settings)
-        print(f"preparing {options.model} and the rows", flush=True)
-        data = str(options.data.resolve()) if options.data is not None else None
-        rows = {key: steps * rows_per_step for key, rows_per_step in size.items()}
-        prompts = {task.key: [task.folder, task.prompts] for task in tasks}
-        prepared = bench.call("prepare.py", folder=temporary, data=data, rows=rows, prompts=prompts)
-        measured: dict[str, list[Round]] = {workload.key: [] for workload in chosen}
-        answered: dict[str, list[tuple[Answered, Answered]]] = {task.key: [] for task in tasks}
-        launched: list[tuple[float, float]] = []
-        for number in range(rounds):
-            ours_first = number % 2 == 0
-            for workload in chosen:
-                done = _round(bench, workload, size[workload.key], steps, ours_first)
-                _checked(workload, prepared[workload.key], steps, size[workload.key], done)
-                measured[workload.key].append(done)
-                print(f"round {number + 1} of {rounds}, ({workload.key}): {_line(done)}", flush=True)
-            for task in tasks:
-                answered[task.key].append(decoding.measure(bench, task, ours_first))
-                ratio = decoding.Decoding(task, answered[task.key][-1:]).ratio().median
-                print(f"round {number + 1} of {rounds}, ({task.key}): {ratio:.1f}x Transformers", flush=True)
-            if measure_launch:
-                launched.append(launch.measure(bench, ours_first))
-                print(
-                    "round {} of {}, launch: {:.1f} s, TRL {:.1f} s".format(number + 1, rounds, *launched[-1]),
-                    flush=True,
-                )
-        config = json.loads((Path(temporary) / "model" / "config.json").read_text(encoding="utf-8"))
-    comparisons = [
-        _comparison(workload, prepared[workload.key], size[workload.key], steps, measured[workload.key], config)
-        for workload in chosen
-    ]
-    parts = [decoding.Decoding(task, answered[task.key]) for task in tasks]
-    more = "".join(map(decoding.table, parts))
-    kept: dict[str, Any] = {"decoding": [decoding.record(part) for part in parts]}
-    if measure_launch:
-        times = launch.Launch(*(list(side) for side in zip(*launched)))
-        more += launch.table(times)
-        kept["launch"] = launch.record(times)
     machine = this_machine()
-    text = report.page(machine, settings, comparisons, more)
+    run = {"rounds": options.rounds, "steps": WARM_UP + options.steps, "model": options.model}
+    results = None if options.out is None else Results(options.out, ".".join([machine.slug, *_suffixes(options)]))
+    print(_announcement(machine.cpu, options, parts), flush=True)
+    failures: dict[str, str] = {}
+    with tempfile.TemporaryDirectory(prefix="luthier-bench-") as temporary:
+        bench = Bench(Path(temporary), {**SETTINGS, "threads": options.threads})
+
+        def save() -> str:
+            text = report.page(machine, bench, run, parts, failures)
+            if results is not None:
+                results.save(text, report.record(machine, bench, run, parts, failures))
+            return text
+
+        try:
+            _prepare(bench, options, trainings, parts)
+            for number in range(options.rounds):
+                for part in parts:
+                    if part.repeated and part.name not in failures:
+                        _measure(part, bench, number, f"round {number + 1} of {options.rounds}, ", failures, save)
+            for part in parts:
+                if not part.repeated:
+                    _measure(part, bench, 0, "", failures, save)
+            text = save()
+        except Failed as error:
+            sys.exit(f"nothing was measured: {error}")
+        except KeyboardInterrupt:
+            print("\nstopped" + ("" if results is None else f"; what there is: {results.unfinished}"), file=sys.stderr)
+            sys.exit(130)
     print(f"\n{text}\nmeasured in {(time.monotonic() - begin) / 60:.1f} minutes")
-    if options.quick:
-        print("nothing is written: --quick only shows that everything runs")
-        _check_losses(comparisons)
-        return
-    name = machine.slug + (
-        "" if options.only == EVERYTHING else f".{options.only}"
-    )  # a part does not replace the whole
-    values = report.record(machine, settings, comparisons, kept)
-    for path in report.write(options.out, name, text, values):
+    for path in results.finish() if results is not None else ():
         print(f"written: {path}")
-    _check_losses(comparisons)
+    problems = [f"({item.name}) {problem}" for item in trainings.values() for problem in item.problems]
+    for problem in problems + [f"{name}: {message}" for name, message in failures.items()]:
+        print(f"failed: {problem}", file=sys.stderr)
+    sys.exit(1 if problems or failures else 0)
+
+
+def _measure(
+    part: Part, bench: Bench, number: int, when: str, failures: dict[str, str], save: Callable[[], object]
+) -> None:
+    label = f"({part.name})" if len(part.name) == 1 else part.name
+    begin = time.monotonic()
+    try:
+        for line in part.measure(bench, number):
+            print(f"{when}{label}: {line} [{time.monotonic() - begin:.0f} s]", flush=True)
+            save()
+    except Failed as error:
+        failures[part.name] = str(error)
+        print(f"{when}{label} failed: {error}", file=sys.stderr, flush=True)
+        save()
 
 
 def _options() -> argparse.Namespace:
     shared = HERE.parents[2] / "shared" / "data"
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=_positive, default=3, help="rounds of every workload (3)")
-    parser.add_argument("--steps", type=_positive, default=2, help=f"counted steps of a process, after {WARM_UP} (2)")
-    parser.add_argument("--only", default=EVERYTHING, help="the workloads to measure (abcdef)")
-    parser.add_argument("--quick", action="store_true", help="one round, one step, a quarter of the rows; not written")
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").splitlines()[0],
+        epilog="\n".join((__doc__ or "").splitlines()[4:]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rounds", type=_positive, default=None, help="rounds of what is measured in rounds (3)")
+    parser.add_argument(
+        "--steps", type=_positive, default=None, help=f"counted steps of a process, after {WARM_UP} (2)"
+    )
+    parser.add_argument("--compiled-rounds", type=int, default=None, help="rounds with the compiled loop in (a) (1)")
+    parser.add_argument("--only", type=_part_names, default=EVERYTHING, help="parts to measure, with commas between")
+    parser.add_argument("--quick", action="store_true", help="everything in its smallest size")
     parser.add_argument("--data", type=Path, default=shared if shared.is_dir() else None, help="folder with the rows")
     parser.add_argument("--model", default=MODEL, help=f"the model both sides train ({MODEL})")
     parser.add_argument("--threads", type=_positive, default=2, help="processor threads of both sides (2)")
-    parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the results")
+    parser.add_argument("--out", type=Path, default=None, help="folder of the results (results, beside this file)")
     options = parser.parse_args()
-    if not any(workload.key in options.only for workload in WORKLOADS):
-        parser.error("--only names no workload; they are a, b, c and d (e and f, decoding, go with one of them)")
+    options.rounds = options.rounds or (1 if options.quick else 3)
+    options.steps = options.steps or (1 if options.quick else 2)
+    if options.compiled_rounds is None:
+        options.compiled_rounds = 0 if options.quick else 1
+    if options.out is None and not options.quick:
+        options.out = HERE / "results"
     return options
+
+
+def _part_names(text: str) -> tuple[str, ...]:
+    names = [name for word in text.split(",") for name in (GROWTH if word == "growth" else (word,))]
+    if unknown := [name for name in names if name not in EVERYTHING]:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: the parts are {', '.join(EVERYTHING)} and growth")
+    return tuple(name for name in EVERYTHING if name in names)
 
 
 def _positive(text: str) -> int:
@@ -159,78 +149,70 @@ def _positive(text: str) -> int:
     return value
 
 
-def _round(bench: Bench, workload: Workload, rows_per_step: int, steps: int, luthier_first: bool) -> Round:
-    """The roof, then both sides, in alternating order from round to round."""
-    roof = bench.call("roof.py")
-    sides = ("luthier", "trl") if luthier_first else ("trl", "luthier")
-    done = {side: _side(bench, side, workload, rows_per_step, steps) for side in sides}
-    return Round(roof, **done)
+def _suffixes(options: argparse.Namespace) -> list[str]:
+    """What keeps another file's name apart from the whole run's: its parts, and its model."""
+    parts = [] if options.only == EVERYTHING else ["-".join(options.only)]
+    return parts + ([] if options.model == MODEL else [Path(options.model).name]) + (["quick"] if options.quick else [])
 
 
-def _side(bench: Bench, side: str, workload: Workload, rows_per_step: int, steps: int) -> Measured:
-    with tempfile.TemporaryDirectory(dir=bench.folder) as out:
-        begin = time.monotonic()
-        result = bench.call(
-            f"{side}_worker.py",
-            model=str(bench.folder / "model"),
-            rows=str(bench.folder / f"{workload.key}.rows.jsonl"),
-            tokens=str(bench.folder / f"{workload.key}.tokens.jsonl"),
-            out=f"{out}/run",
-            steps=steps,
-            rows_per_step=rows_per_step,
-            method=workload.method,
-            learning_rate=workload.learning_rate,
+def _trainings(options: argparse.Namespace) -> dict[str, Training]:
+    """All workloads, whether they are measured beside TRL or only used by other parts."""
+    compiled = range(options.rounds - options.compiled_rounds, options.rounds)
+    return {
+        workload.key: Training(
+            workload,
+            max(workload.rows_per_step // (4 if options.quick else 1), 1),
+            WARM_UP + options.steps,
+            compiled if workload.key == "a" else range(0),
         )
-        return Measured(**result, rows_per_step=rows_per_step, wall_seconds=time.monotonic() - begin)
+        for workload in WORKLOADS
+    }
 
 
-def _checked(workload: Workload, expected: dict[str, Any], steps: int, rows_per_step: int, done: Round) -> None:
-    try:
-        check_same_work(workload.name, expected, steps, rows_per_step, done)
-    except ValueError as error:
-        sys.exit(f"not a fair comparison: {error}")
+def _parts(options: argparse.Namespace, trainings: dict[str, Training]) -> list[Part]:
+    tasks: tuple[Task, ...] = TASKS if options.data is not None else ()
+    if options.quick:
+        tasks = tuple(replace(task, prompts=4, peer_prompts=2, new_tokens=8) for task in tasks)
+    everything: list[Part] = [
+        *trainings.values(),
+        *map(Decoding, tasks),
+        Launch(trainings["a"].rows_per_step),
+        Shares(list(trainings.values())),
+        Plans([trainings[key] for key in "abc"]),
+        Ranks(trainings["a"], rounds=1 if options.quick else 2),
+        *growth_parts(QUICK if options.quick else FULL),
+    ]
+    return [part for part in everything if part.name in options.only]
 
 
-def _check_losses(comparisons: list[Comparison]) -> None:
-    """Exits with status 1, after everything is written, where the sides did not begin at the same loss."""
-    apart = [item.key for item in comparisons if not all(map(first_losses_agree, item.rounds))]
-    if apart:
-        sys.exit(f"not a fair comparison: the losses of the first step differ by more than 3 % in {', '.join(apart)}")
-
-
-def _comparison(
-    workload: Workload,
-    expected: dict[str, Any],
-    rows_per_step: int,
-    steps: int,
-    rounds: list[Round],
-    config: dict[str, Any],
-) -> Comparison:
-    needed = None
-    if workload.folder is None:  # counted only where no row shares its work with another
-        counted = slice(WARM_UP * rows_per_step, None)
-        needed = step_flops(
-            config, expected["tokens"][counted], expected["supervised"][counted], trained=workload.method == "full"
-        ) / (steps - WARM_UP)
-    return Comparison(
-        workload.key,
-        workload.name,
-        expected["source"],
-        expected["shared_prefix"],
-        rows_per_step,
-        steps,
-        rounds,
-        needed,
+def _prepare(bench: Bench, options: argparse.Namespace, trainings: dict[str, Training], parts: list[Part]) -> None:
+    """Writes the model and the rows, and measures the first roof."""
+    print(f"preparing {options.model} and the rows", flush=True)
+    tasks = [part.task for part in parts if isinstance(part, Decoding)]
+    bench.prepared = bench.call(
+        "prepare.py",
+        model=options.model,
+        folder=str(bench.folder),
+        data=str(options.data.resolve()) if options.data is not None else None,
+        rows={key: item.steps * item.rows_per_step for key, item in trainings.items()},
+        prompts={task.key: [task.folder, task.prompts] for task in tasks},
     )
+    bench.roof()
 
 
-def _line(done: Round) -> str:
-    ours, theirs = done.luthier, done.trl
-    return (
-        f"roof {done.roof['best'] / 1e12:.2f} TFLOP/s; Luthier {ours.tokens_per_second:,.0f} tokens/s, "
-        f"{ours.peak_bytes / 1e9:.2f} GB; TRL {theirs.tokens_per_second:,.0f} tokens/s, "
-        f"{theirs.peak_bytes / 1e9:.2f} GB; {ours.tokens_per_second / theirs.tokens_per_second:.1f}x"
-    )
+def _announcement(cpu: str, options: argparse.Namespace, parts: list[Part]) -> str:
+    """What is measured, and about how long it takes."""
+    lines, minutes = [f"{cpu}: about these minutes on two quiet cores"], 0.0
+    for part in parts:
+        times = options.rounds if part.repeated else 1
+        lines.append(f"  {part.name:<8} {times} x {part.minutes:.1f}")
+        minutes += times * part.minutes
+    if options.compiled_rounds and any(part.name == "a" for part in parts):
+        lines.append(f"  compiled {options.compiled_rounds} x {_COMPILING:.1f}, beside (a)")
+        minutes += options.compiled_rounds * _COMPILING
+    if options.quick:
+        return lines[0].partition(":")[0] + ": everything in its smallest size"
+    return "\n".join([*lines, f"  together {minutes:.0f}; what is there is kept from line to line"])
 
 
 if __name__ == "__main__":

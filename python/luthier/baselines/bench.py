@@ -13,7 +13,7 @@ from luthier.baselines.retrieval import TfidfIndex
 from luthier.baselines.texts import prompt_text
 from luthier.errors import InputError
 from luthier.evaluation import judge
-from luthier.evaluation.evaluate import Progress, answer_rows, longest_answer
+from luthier.evaluation.answers import Progress, answer_rows, longest_answer
 from luthier.evaluation.rules import Rule
 from luthier.evaluation.tasks import Task
 from luthier.records import Record

@@ -14,9 +14,8 @@ from luthier.baselines.result import Baselines
 from luthier.baselines.texts import answer_text
 from luthier.errors import InputError
 from luthier.evaluation import Evaluation, compare
-from luthier.evaluation.evaluate import Progress
+from luthier.evaluation.answers import Progress, reference
 from luthier.evaluation.files import check_folder
-from luthier.evaluation.judge import reference
 from luthier.evaluation.rules import Rule, parse_rule
 from luthier.evaluation.tasks import Task, checked_task, detect_task
 from luthier.records import Record, Records, read
@@ -57,8 +56,8 @@ def baseline(
 
     The most frequent answer of `train`; for a classification TF-IDF with logistic regression; the answer of the most
     similar training row; the untuned `model` with the prompt alone and with the `k` most similar training rows as
-    examples (fewer where the prompt would pass `max_length` tokens, by default what the model holds); and every file
-    of `predictions`, by name. Without `model`, those that need none. `tuned`, an evaluation on the same rows, is
+    examples (fewer where prompt and answer would pass `max_length` tokens, by default what the model holds); and every
+    file of `predictions`, by name. Without `model`, those that need none. `tuned`, an evaluation on the same rows, is
     compared with each. `out` is a folder for baselines.json and baseline_predictions.jsonl. The other arguments are
     those of `luthier.evaluation.evaluate`; `on_start` hears the name of what is run next. Raises InputError for what
     cannot be read or does not fit together; a baseline that cannot learn from these rows is listed as skipped.

@@ -31,7 +31,9 @@ def command(
     ] = None,
     max_length: Annotated[
         int | None,
-        typer.Option("--max-length", min=1, help="Longest prompt with examples [default: what the model holds]"),
+        typer.Option(
+            "--max-length", min=1, help="Most tokens of prompt with examples and answer [default: what the model holds]"
+        ),
     ] = None,
     limit: options.Limit = None,
     text: options.TextColumn = None,

@@ -16,7 +16,7 @@ from typing import Any
 
 from luthier.evaluation.blocks import part
 from luthier.evaluation.fields import comparable
-from luthier.evaluation.json_answers import INVALID, parse
+from luthier.evaluation.json_answers import parse
 from luthier.evaluation.ratios import Overlap, Ratios, total
 
 _BESIDE = {"id", "type", "index"}
@@ -125,7 +125,7 @@ def _calls(value: Any) -> list[Call]:
             arguments = parse(arguments)
     elif keys == {"name", "parameters"}:
         arguments = value["parameters"]
-    if not isinstance(name, str) or arguments is INVALID or not isinstance(arguments, dict):
+    if not isinstance(name, str) or not isinstance(arguments, dict):
         return []
     return [Call(name, arguments)]
 

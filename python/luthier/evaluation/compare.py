@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from luthier.evaluation.intervals import Interval, McNemar, mcnemar, paired_bootstrap
-from luthier.evaluation.metrics import compared_metrics
+from luthier.evaluation.metrics import compared_metrics, rescored
 from luthier.evaluation.result import Evaluation
 
 
@@ -66,9 +66,8 @@ def compare(first: Evaluation, second: Evaluation, first_name: str = "tuned", se
     if [_row(item) for item in first.predictions] != [_row(item) for item in second.predictions]:
         raise ValueError("[compare] the two evaluations are not of the same rows")
     differences = []
-    metrics = zip(
-        compared_metrics(first.task, first.predictions), compared_metrics(first.task, second.predictions), strict=True
-    )
+    others = second.predictions if second.task == first.task else rescored(first.task, second.predictions)
+    metrics = zip(compared_metrics(first.task, first.predictions), compared_metrics(first.task, others), strict=True)
     for one, other in metrics:
         found = paired_bootstrap(one, other)
         differences.append(Difference(one.name, one.figure(), other.figure(), found.value, found.low, found.high))

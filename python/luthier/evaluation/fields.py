@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from luthier.evaluation.blocks import part
-from luthier.evaluation.json_answers import INVALID, parse
+from luthier.evaluation.json_answers import is_value, parse
 from luthier.evaluation.ratios import Overlap, Ratios, total
 
 Path = tuple[str, ...]
@@ -104,7 +104,7 @@ class _Items:
 def _fields(text: str) -> dict[Path, Hashable]:
     """The fields of a JSON text."""
     value = parse(text)
-    if value is INVALID:
+    if not is_value(value):
         return {}
     found: dict[Path, Hashable] = {}
     try:

@@ -9,8 +9,7 @@ from typing import Any, NoReturn
 
 from luthier.errors import InputError
 
-INVALID = object()
-"""What `parse` gives for a text that is no JSON."""
+_INVALID = object()
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def json_figures(
     if schema is not None and not isinstance(schema, Mapping):
         raise InputError(f"[evaluate] the JSON Schema is {type(schema).__name__}; it must be a JSON object")
     references = [parse(answer) for answer in expected]
-    known = [value for value in references if value is not INVALID]
+    known = [value for value in references if value is not _INVALID]
     values = [parse(answer) for answer in predicted]
     try:
         validator = jsonschema_rs.validator_for(dict(schema) if schema is not None else schema_of(known))
@@ -71,10 +70,11 @@ def json_figures(
         raise InputError(f"[evaluate] the JSON Schema is not valid: {str(error).splitlines()[0]}") from error
     count = len(values)
     return JsonFigures(
-        valid_json=sum(value is not INVALID for value in values) / count,
-        schema_kept=sum(value is not INVALID and validator.is_valid(value) for value in values) / count,
+        valid_json=sum(value is not _INVALID for value in values) / count,
+        schema_kept=sum(value is not _INVALID and validator.is_valid(value) for value in values) / count,
         json_equal=sum(
-            value is not INVALID and same(value, reference) for value, reference in zip(values, references, strict=True)
+            value is not _INVALID and same(value, reference)
+            for value, reference in zip(values, references, strict=True)
         )
         / count,
     )
@@ -86,7 +86,12 @@ def parse(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        return INVALID
+        return _INVALID
+
+
+def is_value(value: Any) -> bool:
+    """Whether what `parse` gave is a JSON value and not the mark of a text that is none."""
+    return value is not _INVALID
 
 
 def is_value(value: Any) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from luthier.errors import InputError
+from luthier.evaluation.answers import reference
 from luthier.evaluation.blocks import Block
 from luthier.evaluation.calls import call_figures
 from luthier.evaluation.classes import classification
@@ -49,8 +50,10 @@ def judge(
     ]
     right = sum(prediction.correct for prediction in predictions)
     exact = wilson(right, len(rows))
-    is_share = all(score in (0.0, 1.0) for score in scores) and known != "extract"
-    primary = wilson(round(sum(scores)), len(rows)) if is_share else bootstrap(compared_metrics(known, predictions)[0])
+    if known in ("classify", "call"):
+        primary = wilson(round(sum(scores)), len(rows))
+    else:
+        primary = bootstrap(compared_metrics(known, predictions)[0])
     own = [*_blocks(known, expected, predicted, schema), *([rule_figures(rules, predicted)] if rules else ()), *blocks]
     return Evaluation(
         n=len(rows),
@@ -67,13 +70,6 @@ def judge(
 
 def _place(block: Block) -> int:
     return [kind.__name__ for kind in BLOCKS].index(type(block).__name__)
-
-
-def reference(record: Record) -> str:
-    """The answer to compare with. Raises InputError where the row has none."""
-    if record.reference is None:
-        raise InputError(f"{record.where}: the row does not end with an assistant message to compare with")
-    return record.reference
 
 
 def _blocks(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from luthier.evaluation.calls import same_calls
@@ -35,6 +36,14 @@ def row_scores(task: Task, expected: Sequence[str], predicted: Sequence[str]) ->
     if task == "call":
         return [float(same_calls(a, b)) for a, b in pairs]
     return [float(a == b) for a, b in pairs]
+
+
+def rescored(task: Task, predictions: Sequence[Prediction]) -> list[Prediction]:
+    """The predictions with their scores in another task."""
+    scores = row_scores(
+        task, [one.expected.strip() for one in predictions], [one.output.strip() for one in predictions]
+    )
+    return [replace(one, score=score) for one, score in zip(predictions, scores, strict=True)]
 
 
 def compared_metrics(task: Task, predictions: Sequence[Prediction]) -> list[RowCounts]:

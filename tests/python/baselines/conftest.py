@@ -1,4 +1,4 @@
-"""Makes `rows` beside this file importable."""
+"""Makes `baseline_rows` beside this file importable."""
 
 import sys
 from pathlib import Path

@@ -7,12 +7,12 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from baseline_rows import questions, write_rows
 from luthier.baselines import Baselines, baseline
 from luthier.baselines.files import read_baselines
 from luthier.errors import InputError, LuthierError
 from luthier.evaluation import evaluate
 from luthier.models import Model, load
-from rows import questions, write_rows
 from tiny_model import TinyShape, make_tiny_model
 
 NAMES = [

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from baseline_rows import questions, records
 from luthier.baselines.few_shot import few_shot_records, with_examples
 from luthier.baselines.predictions import read_predictions
 from luthier.baselines.retrieval import TfidfIndex
@@ -14,7 +15,6 @@ from luthier.baselines.simple import classifier, most_frequent, nearest_answer
 from luthier.baselines.texts import prompt_text
 from luthier.errors import InputError
 from luthier.records import Record
-from rows import questions, records
 
 
 def test_the_nearest_text_shares_the_rarest_words() -> None:

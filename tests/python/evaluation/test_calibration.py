@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from luthier.evaluation.calibration import Calibration, calibration
-from luthier.evaluation.label_probabilities import TOLERANCE, label_probabilities
+from luthier.evaluation.label_probabilities import PASSES_PER_ROW, TOLERANCE, label_calibration, label_probabilities
 from luthier.evaluation.perplexity import answer_perplexity
 from luthier.models import Model, load
 from luthier.records import Message, Record
@@ -73,7 +73,7 @@ def test_label_probabilities_are_those_of_the_logits(model: Model) -> None:
         logs = [log_probability(model, row(question, label))[0] for label in LABELS]
         wanted = [math.exp(value - max(logs)) for value in logs]
         wanted = [value / sum(wanted) for value in wanted]
-        found = label_probabilities(model, row(question, "files"), LABELS)
+        found = label_probabilities(model, row(question, "files"), LABELS).values
         assert found == pytest.approx(wanted, abs=2 * TOLERANCE)
         assert sum(found) == pytest.approx(1.0)
 
@@ -84,14 +84,12 @@ def test_a_sure_model_needs_few_passes(model: Model, monkeypatch: pytest.MonkeyP
 
     def counted(ids: list[int]) -> torch.Tensor:
         calls.append(len(ids))
-        found = logits(ids).clone()
-        found[:, found[-1].argmax()] += 0.0
-        return found * 40  # a sharp distribution
+        return logits(ids) * 40  # a sharp distribution
 
     monkeypatch.setattr(model, "logits", counted)
     found = label_probabilities(model, row("read a file", "files"), LABELS)
-    assert sum(found) == pytest.approx(1.0)
-    assert len(calls) < len(LABELS)
+    assert sum(found.values) == pytest.approx(1.0)
+    assert found.passes == len(calls) < len(LABELS)
 
 
 def test_the_perplexity_of_the_answers_is_that_of_the_logits_and_leaves_the_model_as_it_was(model: Model) -> None:
@@ -133,3 +131,24 @@ def test_rows_whose_answer_does_not_fit_are_left_out(model: Model) -> None:
     assert answer_perplexity(model, [long]) is None
     found = answer_perplexity(model, [long, row("read", "files")])
     assert found is not None and found.rows == 1
+
+
+def test_the_calibration_of_a_model_is_that_of_its_label_probabilities(model: Model) -> None:
+    rows = [row(f"read file {index}", LABELS[index % 3]) for index in range(9)]
+    known = sorted(LABELS[:3])
+    found = label_calibration(model, rows, 9)
+    by_row = [label_probabilities(model, one, known).values for one in rows]
+    right = [known[values.index(max(values))] == one.reference for values, one in zip(by_row, rows, strict=True)]
+    assert found.ece == pytest.approx(calibration([max(values) for values in by_row], right).ece)
+    assert found.rows == 9
+    assert label_calibration(model, rows, 4).rows == 4
+
+
+def test_the_calibration_ends_early_where_the_rows_take_many_passes(model: Model) -> None:
+    labels = [f"{first} {second}" for first in "abcdefgh" for second in "xyz"]
+    rows = [row(f"question {index}", label) for index, label in enumerate(labels)]
+    heard: list[tuple[int, int]] = []
+    found = label_calibration(model, rows, 12, lambda done, total: heard.append((done, total)))
+    passes = sum(label_probabilities(model, one, sorted(labels)).passes for one in rows) / len(rows)
+    assert passes > PASSES_PER_ROW
+    assert found.rows == len(heard) < 12

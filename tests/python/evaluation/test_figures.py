@@ -272,5 +272,7 @@ def test_two_systems_are_compared_on_the_same_rows() -> None:
     assert found.exact_match.p == pytest.approx(2 / 1024)
     assert Comparison.from_json(json.loads(json.dumps(found.to_json()))) == found
     assert compare(good, good).primary.interval.to_json() == {"value": 0.0, "low": 0.0, "high": 0.0}
+    as_text = judged([(one.expected, one.output) for one in bad.predictions], task="write")
+    assert compare(good, as_text) == compare(good, bad)
     with pytest.raises(ValueError, match="not of the same rows"):
         compare(good, judged([("a", "a")]))
