@@ -94,11 +94,6 @@ def is_value(value: Any) -> bool:
     return value is not _INVALID
 
 
-def is_value(value: Any) -> bool:
-    """Whether what `parse` gave is a JSON value and not the mark of a text that is none."""
-    return value is not INVALID
-
-
 def same(left: Any, right: Any) -> bool:
     """Equality of JSON values: true is not 1, but 1 is 1.0; the order of keys does not matter."""
     if isinstance(left, bool) or isinstance(right, bool):

@@ -41,7 +41,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> MadeRun:
     truth = [answer for _, answer in test]
     flipped = [(asked, LABELS[0] if index % 10 == 1 else answer) for index, (asked, answer) in enumerate(test)]
     outputs = [LABELS[1] if index % 5 == 0 else answer for index, answer in enumerate(truth)]
-    outputs[3] = "<b>none</b> of these"
+    outputs[3] = "<b>none</b> of  these"
+    outputs[4] = ""
     found = make_run(tmp_path_factory.mktemp("report"), test=flipped)
     found.baselines(found.evaluate(outputs, calibrated=True))
     found.write("check.json", clean_check(found))
@@ -86,14 +87,19 @@ def test_filters_work(browser: Any, made: MadeRun) -> None:
     page.click("#more")
     assert items.count() > 20
     page.select_option("#f-kind", "form")
-    assert items.count() == 1 and "<b>none</b> of these" in items.first.inner_text()
+    assert items.count() == 2
+    page.select_option("#f-got", label="<b>none</b> of these")
+    assert items.count() == 1 and "<b>none</b> of  these" in items.first.inner_text()
+    page.select_option("#f-got", label="(empty)")
+    assert items.count() == 1
+    page.select_option("#f-got", "")
     assert page.locator("#error-list b").count() == 0
     page.select_option("#f-kind", "label")
     labels = items.count()
     assert 0 < labels <= 20 and not page.locator("#more").is_visible()
     page.select_option("#f-kind", "")
-    page.select_option("#f-expected", LABELS[2])
-    page.select_option("#f-got", LABELS[1])
+    page.select_option("#f-expected", "=" + LABELS[2])
+    page.select_option("#f-got", "=" + LABELS[1])
     texts = items.all_inner_texts()
     assert texts and all(LABELS[2] in text and LABELS[1] in text for text in texts)
     page.select_option("#f-expected", "")

@@ -63,7 +63,7 @@
     var kind = fields.kind.value;
     var expected = fields.expected ? fields.expected.value : "", got = fields.got ? fields.got.value : "";
     found = rows.filter(function (row) {
-      return (!kind || row.k === kind) && (!expected || row.e === expected) && (!got || row.o === got) &&
+      return (!kind || row.k === kind) && (!expected || "=" + row.e === expected) && (!got || "=" + row.o === got) &&
         words.every(function (word) { return row.all.indexOf(word) >= 0; });
     });
     list.textContent = "";
