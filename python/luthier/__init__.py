@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from luthier.models.load import load as load
     from luthier.models.model import Model as Model
     from luthier.records.reader import read as read
+    from luthier.report.errors import find_errors as find_errors
+    from luthier.report.run import write_report as write_report
     from luthier.splits.split import split as split
     from luthier.training.run import Run as Run
     from luthier.training.run import fit as fit
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from luthier.training.run_plan import plan as plan
     from luthier.training.settings import Full as Full
     from luthier.training.settings import Lora as Lora
+    from luthier.verdict.give import give_verdict as give_verdict
+    from luthier.verdict.judge import judge_run as judge_run
+    from luthier.verdict.run import run_verdict as run_verdict
+    from luthier.verdict.thresholds import Thresholds as Thresholds
 
 __version__ = "0.1.0"
 
@@ -40,13 +46,19 @@ _HOMES = {
     "Lora": "luthier.training.settings",
     "Model": "luthier.models.model",
     "Run": "luthier.training.run",
+    "Thresholds": "luthier.verdict.thresholds",
     "RunPlan": "luthier.training.run_plan",
     "baseline": "luthier.baselines.run",
+    "find_errors": "luthier.report.errors",
     "fit": "luthier.training.run",
+    "give_verdict": "luthier.verdict.give",
+    "judge_run": "luthier.verdict.judge",
     "load": "luthier.models.load",
     "plan": "luthier.training.run_plan",
     "read": "luthier.records.reader",
     "split": "luthier.splits.split",
+    "run_verdict": "luthier.verdict.run",
+    "write_report": "luthier.report.run",
 }
 __all__ = [*_HOMES, "__version__"]
 

@@ -31,6 +31,8 @@ ORDER = (
     "drift",
     "training",
     "forgetting",
+    "verdict",
+    "report",
     "watch",
     "demo",
     "cli",

@@ -31,12 +31,16 @@ class TfidfIndex:
     def nearest(self, queries: Sequence[str], k: int) -> list[list[int]]:
         """The indices of the `k` most similar texts to each query (fewer where there are fewer), most similar first;
         of equally similar ones the earlier first."""
+        return [[index for index, _ in found] for found in self.similar(queries, k)]
+
+    def similar(self, queries: Sequence[str], k: int) -> list[list[tuple[int, float]]]:
+        """The same, each with its similarity, 0 to 1."""
         import numpy as np
 
-        found: list[list[int]] = []
+        found: list[list[tuple[int, float]]] = []
         for start in range(0, len(queries), _AT_ONCE):
             vectors = self._vectorizer.transform(list(queries[start : start + _AT_ONCE]))
             similarities = (vectors @ self._vectors.T).toarray()
             order = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
-            found += [[int(index) for index in row] for row in order]
+            found += [[(int(i), float(row[i])) for i in best] for row, best in zip(similarities, order, strict=True)]
         return found

@@ -13,6 +13,7 @@ from luthier.cli import options
 if TYPE_CHECKING:
     from luthier.baselines import Baselines
     from luthier.training.run import Run
+    from luthier.verdict import Verdict
 
 
 def command(
@@ -43,6 +44,14 @@ def command(
     ] = None,
     k: options.Examples = 4,
     predictions: options.Predictions = None,
+    forgetting: Annotated[
+        bool,
+        typer.Option("--forgetting/--no-forgetting", help="Measure what the model forgot, which a verdict needs."),
+    ] = True,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", help="Rows of yours that the model should not forget: JSONL or CSV.")
+    ] = None,
+    thresholds: options.ThresholdValues = None,
     limit: options.Limit = None,
     text: options.TextColumn = None,
     label: options.LabelColumn = None,
@@ -57,7 +66,8 @@ def command(
 
     Example: luthier evaluate runs/a --test test.jsonl
 
-    Prints tables, and writes evaluation.json, predictions.jsonl and, with baselines, baselines.json.
+    Prints tables, and writes evaluation.json, predictions.jsonl and, with baselines, baselines.json. A run that is
+    compared with the baselines gets a verdict, and the exit status is 0 for SHIP, 3 for HOLD, 4 for RETHINK.
     """
     from luthier.errors import InputError
     from luthier.generation.progress import Stages
@@ -67,10 +77,12 @@ def command(
         raise InputError("baselines need rows to learn from: luthier baseline TRAIN --test TEST --model MODEL")
     options.set_threads(threads)
     files = options.named_files(predictions)
+    limits = options.checked_thresholds(thresholds)
     given: dict[str, Any] = {"max_new_tokens": max_new_tokens, "text": text, "label": label, "system": system}
     given |= {"skip_bad": skip_bad, "format": format, "limit": limit, "schema": options.read_schema(schema)}
     given |= {"task": task, "rules": rules or ()}
     found: Baselines | None = None
+    verdict: Verdict | None = None
     with Stages() as stages:
         calls: dict[str, Any] = {"on_start": stages.start, "on_progress": stages.report}
         own = given | calls | {"calibration_rows": calibration_rows}
@@ -82,6 +94,9 @@ def command(
                 given |= {"max_new_tokens": result.max_new_tokens, "k": k, "predictions": files}
                 given |= {} if out is None else {"out": out}
                 found = opened.baselines(result, test, **given, **calls)
+                from luthier.verdict import give_verdict
+
+                verdict = give_verdict(opened, test, limits, out, forgetting, keep, **calls)
         else:
             from luthier.evaluation import evaluate
             from luthier.splits import open_sealed
@@ -92,13 +107,19 @@ def command(
     def show() -> None:
         from rich.console import Console
 
-        console = Console()
+        console = Console(highlight=False)
         console.print(result)
         if found is not None:
             console.print(found)
+        if verdict is not None:
+            console.print(verdict)
 
     values = result.to_json()
+    if verdict is not None:
+        values |= verdict.to_json()
     options.print_result(values if found is None else values | {"baselines": found.to_json()}, json_output, show)
+    if verdict is not None and verdict.status:
+        raise typer.Exit(verdict.status)
 
 
 def wants_baselines(run: Run, wanted: bool | None, has_predictions: bool) -> bool:

@@ -1,6 +1,7 @@
 """`luthier`: the commands, and how errors become one sentence on stderr and an exit status.
 
-Exit status: 0 done, 2 wrong usage or input, 130 interrupted, 1 anything else; `gate` and `watch` also 3 and 4.
+Exit status: 0 done, 2 wrong usage or input, 130 interrupted, 1 anything else; 3 and 4 are what `evaluate` and `verdict`
+say of a run, HOLD and RETHINK, what `gate` says of a worse one, and what `watch` says of rows that drifted.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from luthier.cli import (
     check,
     clean,
     demo,
+    errors,
     evaluate,
     export,
     fetch,
@@ -26,8 +28,10 @@ from luthier.cli import (
     models,
     plan,
     profile,
+    report,
     show,
     split,
+    verdict,
     version,
     watch,
 )
@@ -52,6 +56,9 @@ app.command("plan")(plan.command)
 app.command("profile")(profile.command)
 app.command("evaluate")(evaluate.command)
 app.command("baseline")(baseline.command)
+app.command("verdict")(verdict.command)
+app.command("errors")(errors.command)
+app.command("report")(report.command)
 app.command("generate")(generate.command)
 app.command("gate")(gate.command)
 app.command("watch")(watch.command)

@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from luthier.models.model import Model
     from luthier.training.run import Run
+    from luthier.verdict import Thresholds
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
 RunArgument = Annotated[Path | None, typer.Argument(metavar="[RUN]", help="Folder of a run, as fit wrote it.")]
@@ -54,6 +55,19 @@ Predictions = Annotated[
     ),
 ]
 
+ThresholdValues = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold",
+        metavar="NAME=VALUE",
+        help="A threshold of the verdict, such as class-recall=0.7; luthier verdict lists them. May be given several "
+        "times.",
+    ),
+]
+Results = Annotated[
+    Path | None, typer.Option("--results", help="Folder with the evaluation, where evaluate had --out [default: RUN]")
+]
+
 
 def named_files(given: list[str] | None) -> dict[str, Path]:
     """NAME=FILE options as files by name. Raises InputError."""
@@ -68,6 +82,13 @@ def named_files(given: list[str] | None) -> dict[str, Path]:
             raise InputError(f"--predictions: the name '{name.strip()}' is given twice")
         files[name.strip()] = Path(file)
     return files
+
+
+def checked_thresholds(given: list[str] | None) -> Thresholds | None:
+    """The --threshold options over the defaults; None where there are none. Raises InputError."""
+    from luthier.verdict.thresholds import parse_thresholds
+
+    return parse_thresholds(given) if given else None
 
 
 def read_schema(path: Path | None) -> Any:

@@ -15,7 +15,19 @@ from luthier.training.run_record import RUN_FILE, read_record
 from luthier.training.settings import StartSettings
 
 OWN_FOLDERS: Final = ("adapter", "model", "checkpoints")
-OWN_FILES: Final = ("metrics.jsonl", "ledger.jsonl", "evaluation.json", "predictions.jsonl", "reference.npz", RUN_FILE)
+OWN_FILES: Final = (
+    "metrics.jsonl",
+    "ledger.jsonl",
+    "evaluation.json",
+    "predictions.jsonl",
+    "baselines.json",
+    "baseline_predictions.jsonl",
+    "check.json",
+    "forgetting.json",
+    "reference.npz",
+    "report.html",
+    RUN_FILE,
+)
 """The names that a run writes; `--overwrite` removes these and nothing else. run.json goes last, so that a removal that
 was cut short is still known as a run."""
 

@@ -13,8 +13,8 @@ from fit_case import PYTHON_FOLDER, FitCase, luthier, write_rows
 from luthier.training.settings import KEYS, compose, flatten, spell
 
 COMMANDS = tuple(
-    "check clean split fit plan profile evaluate baseline generate gate watch export show models fetch demo"
-    " version".split()
+    "check clean split fit plan profile evaluate baseline verdict errors report generate gate watch export show models"
+    " fetch demo version".split()
 )
 
 
@@ -146,11 +146,11 @@ def test_the_whole_chain_from_rows_to_a_merged_model(case: FitCase) -> None:
     assert "step 4/4" in err
     assert "rows" in err
 
-    status, out, err = luthier("evaluate", run, "--test", str(test), "--json")
-    assert status == 0, err
-    assert json.loads(out)["n"] == 3
+    status, out, err = luthier("evaluate", run, "--test", str(test), "--no-forgetting", "--json")
+    assert status == 3, err
+    assert (json.loads(out)["n"], json.loads(out)["verdict"]) == (3, "HOLD")
     assert (case.folder / "run" / "predictions.jsonl").read_text().count("\n") == 3
-    status, out, err = luthier("evaluate", run, "--test", str(test))
+    status, out, err = luthier("evaluate", run, "--test", str(test), "--no-baselines")
     assert status == 0, err
     assert "exact match" in out
 

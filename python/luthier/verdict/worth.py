@@ -1,0 +1,163 @@
+"""The second question: was fine-tuning worth it, beside the cheapest things that could do the job?
+
+A difference is the tuned model's figure minus the baseline's, with a 95 % interval from a paired bootstrap. It is
+- better, where the interval lies above zero;
+- as good or worse, where it does not and a gain of `noise` is ruled out, or the interval lies below zero;
+- undecided, where it reaches from zero or below to a gain of `noise` or more: the test rows are too few.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Literal
+
+from luthier.evaluation import Interval
+from luthier.evaluation.result import METRIC_NAMES
+from luthier.verdict.evidence import Evidence, Rival
+from luthier.verdict.result import Reason
+from luthier.verdict.thresholds import Thresholds
+
+_MOST_ROWS = 100_000
+_SMALL = 1e-3
+"""A difference that no test of a size that one has could show."""
+Standing = Literal["better", "as_good", "undecided"]
+
+
+def worth(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
+    """The reasons that bear on whether something cheaper does the job."""
+    rivals = sorted(evidence.rivals, key=lambda rival: rival.difference.value)
+    standings = {rival.name: standing(rival.difference, limits.noise) for rival in rivals}
+    for rival in rivals:
+        if standings[rival.name] == "as_good":
+            yield Reason(f"as-good:{rival.kind}", "rethink", _as_good(evidence, rival))
+    for rival in rivals:
+        if standings[rival.name] == "undecided":
+            yield _undecided(evidence, rival, limits.noise)
+    yield from _missing(evidence)
+    if rivals and set(standings.values()) == {"better"}:
+        closest = rivals[0]
+        yield Reason(
+            "better",
+            "passed",
+            f"better than {_all_of(len(rivals))}; the closest, {closest.name}, by {_points(closest.difference)}",
+        )
+        yield from _seeds(evidence, rivals)
+    for name, reason in evidence.skipped:
+        yield Reason("not-run", "remark", f"{name}: not run: {reason}")
+
+
+def standing(difference: Interval, noise: float) -> Standing:
+    """How the tuned model stands beside a baseline, from the interval of the difference."""
+    if difference.low > 0:
+        return "better"
+    return "as_good" if difference.high < noise else "undecided"
+
+
+def rows_needed(rows: int, difference: Interval, noise: float) -> int:
+    """About how many test rows would tell, were the difference what it seems: the interval narrows with the square
+    root of the rows, until it leaves zero or `noise` behind, whichever is first."""
+    ways = (
+        (difference.value - difference.low, difference.value),
+        (difference.high - difference.value, noise - difference.value),
+    )
+    ratios = [width / distance for width, distance in ways if distance > _SMALL]
+    wanted = min(rows * min(ratios, default=math.inf) ** 2, 10.0 * _MOST_ROWS)
+    digits: int = 10 ** max(len(str(math.ceil(wanted))) - 2, 0)
+    return max(math.ceil(wanted / digits) * digits, rows + 1)
+
+
+def _as_good(evidence: Evidence, rival: Rival) -> str:
+    relation = "better" if rival.difference.high < 0 else "within the noise"
+    compared = f"({_figures(evidence, rival)})"
+    match rival.kind:
+        case "constant":
+            return (
+                f"always giving the most frequent answer is {_as_good_words(relation)}: the model has learned nothing "
+                f"that helps; look at the labels with luthier check {compared}"
+            )
+        case "classifier":
+            speed = "" if rival.milliseconds is None else f" in {_time(rival.milliseconds)} a request"
+            return (
+                f"a bag of words ({rival.name}), which learns in seconds and answers{speed}, is "
+                f"{_as_good_words(relation)}: use that, do not fine-tune {compared}"
+            )
+        case "neighbour":
+            return (
+                f"copying the answer of the most similar training row is {_as_good_words(relation)}: "
+                f"a search does the job, do not fine-tune {compared}"
+            )
+        case "prompt" | "few_shot":
+            how = rival.name.removeprefix("untuned, ")
+            way = "prompting without examples" if rival.kind == "prompt" else f"prompting with {how}"
+            return f"{way} is {relation}: do not fine-tune {compared}"
+        case _:
+            return (
+                f"'{rival.name}' is {_as_good_words(relation)}: the tuned model brings no measurable gain over it; "
+                f"keep what you have unless the tuned model is cheaper to run {compared}"
+            )
+
+
+def _as_good_words(relation: str) -> str:
+    return "better" if relation == "better" else "as good"
+
+
+def _undecided(evidence: Evidence, rival: Rival, noise: float) -> Reason:
+    rows = rows_needed(evidence.tuned.n, rival.difference, noise)
+    wanted = f"about {rows:,} test rows" if rows <= _MOST_ROWS else f"more than {_MOST_ROWS:,} test rows"
+    return Reason(
+        "undecided",
+        "hold",
+        f"{evidence.tuned.n:,} test rows do not tell whether the tuned model is better than {rival.name} "
+        f"({_figures(evidence, rival)})",
+        f"{wanted} would, if the difference stays what it seems",
+    )
+
+
+def _missing(evidence: Evidence) -> Iterator[Reason]:
+    todo = "luthier evaluate RUN --test FILE, with the training file where it was"
+    if not evidence.rivals:
+        yield Reason("no-baselines", "hold", "nothing cheaper was tried beside the tuned model", todo)
+    elif not any(rival.kind in ("prompt", "few_shot") for rival in evidence.rivals):
+        yield Reason("no-prompting", "hold", "the tuned model was not compared with prompting the untuned one", todo)
+
+
+def _seeds(evidence: Evidence, rivals: list[Rival]) -> Iterator[Reason]:
+    if len(evidence.seeds) < 2:
+        return
+    least, most = min(evidence.seeds), max(evidence.seeds)
+    best = max(rivals, key=lambda rival: rival.figure)
+    spread = f"over {len(evidence.seeds)} seeds the {_metric(evidence)} reaches from {least:.1%} to {most:.1%}"
+    if least <= best.figure:
+        yield Reason(
+            "seeds",
+            "hold",
+            f"{spread}; {best.name} has {best.figure:.1%}: whether fine-tuning wins is a matter of luck",
+            "more training rows, more epochs or a lower learning rate",
+        )
+    else:
+        yield Reason("seeds", "passed", f"{spread}, always above {best.name} with {best.figure:.1%}")
+
+
+def _figures(evidence: Evidence, rival: Rival) -> str:
+    return (
+        f"{_metric(evidence)} {evidence.figure:.1%} tuned, {rival.figure:.1%} there; "
+        f"difference {_points(rival.difference)}"
+    )
+
+
+def _points(difference: Interval) -> str:
+    value, low, high = (100 * part for part in (difference.value, difference.low, difference.high))
+    return f"{value:+.1f} points, 95% interval {low:+.1f} to {high:+.1f}"
+
+
+def _metric(evidence: Evidence) -> str:
+    return METRIC_NAMES.get(evidence.tuned.metric, evidence.tuned.metric)
+
+
+def _time(milliseconds: float) -> str:
+    return f"{milliseconds:,.1f} ms" if milliseconds >= 0.1 else "less than 0.1 ms"
+
+
+def _all_of(count: int) -> str:
+    return "the only baseline" if count == 1 else f"all {count} baselines"
