@@ -6,6 +6,7 @@
 #include "luthier/base/error.h"
 #include "luthier/model/activations.h"
 #include "luthier/train/divide_rows.h"
+#include "luthier/train/losses.h"
 #include "luthier/train/step_cost.h"
 #include "luthier/train/trainer.h"
 #include "python_decoder.h"
@@ -191,6 +192,21 @@ void bind_train(pybind11::module_& module) {
           "Frees the memory of forward and backward; a later step allocates it anew.")
       .def("parameters", &masters, "Copies of the fp32 masters by name.")
       .def_property_readonly("step_count", [](PythonTrainer& self) { return self.trainer().optimizer().step_count(); });
+
+  module.def(
+      "losses",
+      [](PythonDecoder& decoder, const Dataset& dataset, const std::vector<int64_t>& examples, int64_t micro_tokens) {
+        DecoderPass pass(decoder.decoder);
+        std::vector<std::pair<double, double>> sums;
+        for (const LossSum& sum : losses(decoder.decoder, pass, dataset, examples, micro_tokens)) {
+          sums.emplace_back(sum.loss, sum.weight);
+        }
+        return sums;
+      },
+      py::arg("decoder"), py::arg("dataset"), py::arg("examples"), py::arg("micro_tokens"), Release(),
+      "For each example the weighted sum of -log p over its targets, and the summed weight. What several examples "
+      "begin "
+      "with is computed once.");
 
   module.def("divide_rows", &divide_rows, py::arg("dataset"), py::arg("examples"), py::arg("parts"), Release(),
              "The examples of a step cut into parts that cost about the same; shared prefixes stay together, and parts "

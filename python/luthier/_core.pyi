@@ -34,6 +34,7 @@ __all__: list[str] = [
     "forest_costs",
     "generate",
     "instruction_set",
+    "losses",
     "op_totals",
     "pass_bytes",
     "set_threads",
@@ -579,6 +580,13 @@ def generate(
 def instruction_set() -> str:
     """
     Which implementation of the operations runs: reference, avx2, avx512 or amx.
+    """
+
+def losses(
+    decoder: Decoder, dataset: Dataset, examples: collections.abc.Sequence[int], micro_tokens: int
+) -> list[tuple[float, float]]:
+    """
+    For each example the weighted sum of -log p over its targets, and the summed weight. What several examples begin with is computed once.
     """
 
 def op_totals() -> dict[str, OpTotals]:

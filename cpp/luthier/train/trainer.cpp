@@ -1,6 +1,5 @@
 #include "luthier/train/trainer.h"
 
-#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
 #include <cmath>
@@ -8,7 +7,7 @@
 #include "luthier/base/error.h"
 #include "luthier/ops/token_logprob.h"
 #include "luthier/train/micro_batches.h"
-#include "luthier/train/target_states.h"
+#include "luthier/train/micro_forward.h"
 
 namespace luthier {
 namespace {
@@ -32,23 +31,6 @@ std::vector<int64_t> rows_of(const Dataset& dataset, const std::vector<int64_t>&
   for (int64_t index : examples) rows.push_back(dataset.example(index).row);
   return rows;
 }
-
-// The forward half of a micro-batch: from its tokens to the log-probabilities of its targets.
-struct MicroForward {
-  TargetStates states;
-  ForestInput input;
-  at::Tensor hidden;                  // [R, E]
-  at::Tensor log_probs, log_sum_exp;  // [R] fp32
-
-  MicroForward(const Decoder& decoder, DecoderPass& pass, const Batch& batch, bool keep)
-      : states(batch),
-        input(make_forest_input(batch, states.rows, decoder.config)),
-        hidden(states.gather(pass.forward(input, keep))),
-        log_probs(at::empty({batch.target_count()}, at::kFloat)),
-        log_sum_exp(at::empty_like(log_probs)) {
-    token_logprob_forward(hidden, decoder.head.value, batch.targets, 1.0, log_probs, log_sum_exp);
-  }
-};
 
 }  // namespace
 
@@ -125,13 +107,12 @@ void Trainer::fail_gradient(Dataset& dataset, const std::vector<int64_t>& exampl
 }
 
 LossSum Trainer::loss(const Dataset& dataset, const std::vector<int64_t>& examples) {
-  LossSum sum;
-  for (const MicroBatch& micro : make_micro_batches(dataset, examples, settings_.micro_tokens)) {
-    const MicroForward forward(decoder_, evaluation_pass_, micro.batch, /*keep=*/false);
-    sum.loss += objective_.evaluate(forward.log_probs, micro.batch, 1.0).loss;
-    sum.weight += weight_of(dataset, micro.examples);
+  LossSum total;
+  for (const LossSum& sum : losses(decoder_, evaluation_pass_, dataset, examples, settings_.micro_tokens)) {
+    total.loss += sum.loss;
+    total.weight += sum.weight;
   }
-  return sum;
+  return total;
 }
 
 void Trainer::release() {

@@ -8,6 +8,7 @@
 
 #include "luthier/data/dataset.h"
 #include "luthier/model/pass.h"
+#include "luthier/train/losses.h"
 #include "luthier/train/objective.h"
 #include "luthier/train/optimizer.h"
 
@@ -28,11 +29,6 @@ struct StepResult {
   int64_t tokens = 0;           // of the examples, each on its own
   int64_t computed_tokens = 0;  // after sharing prefixes and leaving out what no target needs
   int64_t supervised_tokens = 0;
-};
-
-/// The weighted sum of -log p over targets, and the sum of the weights.
-struct LossSum {
-  double loss = 0, weight = 0;
 };
 
 class Trainer {
