@@ -6,7 +6,8 @@ Every pattern is linear in the text: a run of characters is entered at its start
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
 
 __all__ = ["Span", "find_pii", "find_secrets", "masked", "partly_hidden"]
@@ -185,19 +186,23 @@ def partly_hidden(text: str) -> str:
 
 
 def _found(patterns: tuple[_Pattern, ...], text: str) -> list[Span]:
-    spans = sorted(_matches(patterns, text), key=lambda span: (span.start, -span.end))
-    kept: list[Span] = []
-    for span in spans:
-        if not kept or span.start >= kept[-1].end:
-            kept.append(span)
-    return kept
-
-
-def _matches(patterns: tuple[_Pattern, ...], text: str) -> Iterator[Span]:
-    taken: list[tuple[int, int]] = []
+    """The spans of all patterns in order. Where two overlap the pattern that stands first knows better: the digits of
+    an IBAN are no telephone number."""
+    spans: list[Span] = []
+    starts: list[int] = []
     for pattern in patterns:
-        for match in pattern.pattern.finditer(text):
-            # An earlier pattern knows better: the digits of an IBAN are no telephone number.
-            if pattern.accept(match.group()) and not any(a < match.end() and match.start() < b for a, b in taken):
-                taken.append(match.span())
-                yield Span(match.start(), match.end(), pattern.kind, pattern.mask)
+        new = [
+            Span(match.start(), match.end(), pattern.kind, pattern.mask)
+            for match in pattern.pattern.finditer(text)
+            if pattern.accept(match.group()) and _is_free(spans, starts, match.start(), match.end())
+        ]
+        if new:
+            spans = sorted([*spans, *new], key=lambda span: span.start)
+            starts = [span.start for span in spans]
+    return spans
+
+
+def _is_free(spans: list[Span], starts: list[int], start: int, end: int) -> bool:
+    """Whether none of the spans, which are in order, overlaps the characters [start, end)."""
+    after = bisect_left(starts, end)
+    return after == 0 or spans[after - 1].end <= start

@@ -32,17 +32,22 @@ def found_rows(context: Context, find: Callable[[str], Sequence[Span]]) -> tuple
     seen: set[str] = set()
     for file in context.files():
         for index, record in enumerate(file.rows):
-            words: list[str] = []
+            first = ""
+            count = 0
+            own: set[str] = set()
             for message in record.messages:
                 if message.role in ("system", "developer"):
                     if message.text in seen:
                         continue
                     seen.add(message.text)
-                for span in find(message.text):
-                    hidden = partly_hidden(message.text[span.start : span.end])
-                    words.append(f"{span.kind} in a {message.role} message: {hidden}")
-            if words:
-                kinds.update({word.partition(" in a ")[0] for word in words})
-                more = f" and {len(words) - 1} more" if len(words) > 1 else ""
-                rows.append(FindingRow(file.place(index), words[0] + more))
+                spans = find(message.text)
+                if spans and not count:
+                    hidden = partly_hidden(message.text[spans[0].start : spans[0].end])
+                    first = f"{spans[0].kind} in a {message.role} message: {hidden}"
+                count += len(spans)
+                own.update(span.kind for span in spans)
+            if count:
+                kinds.update(own)
+                more = f" and {count - 1:,} more" if count > 1 else ""
+                rows.append(FindingRow(file.place(index), first + more))
     return rows, kinds
