@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Write a copy of a file with exactly the repairs asked for, and a log of each change.
 
-    Example: luthier clean train.jsonl --drop duplicates,conflicts --mask pii --out train.clean.jsonl
+    Example: luthier clean rows.jsonl --drop duplicates --mask pii --out c.jsonl
     """
     from luthier.checks import clean
 
