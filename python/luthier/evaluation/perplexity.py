@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ from luthier.evaluation.blocks import part
 from luthier.records import Record
 
 if TYPE_CHECKING:
-    from luthier import _core
     from luthier.models.model import Model
 
 _ROWS_AT_ONCE = 64
@@ -61,32 +59,15 @@ def answer_perplexity(
     loss = weight = 0.0
     if count == 0:
         return None
-    with _scorer(model) as scorer:
-        for start in range(0, count, _ROWS_AT_ONCE):
-            end = min(start + _ROWS_AT_ONCE, count)
-            part_loss, part_weight = scorer.loss(dataset, list(range(start, end)))
-            loss, weight = loss + part_loss, weight + part_weight
-            if on_progress is not None:
-                on_progress(end, count)
+    for start in range(0, count, _ROWS_AT_ONCE):
+        end = min(start + _ROWS_AT_ONCE, count)
+        sums = _core.losses(model.decoder, dataset, list(range(start, end)), _MICRO_TOKENS)
+        loss += sum(row_loss for row_loss, _ in sums)
+        weight += sum(row_weight for _, row_weight in sums)
+        if on_progress is not None:
+            on_progress(end, count)
     mean = loss / weight
     return Perplexity(mean, math.exp(min(mean, 700.0)), round(weight), count)
-
-
-@contextmanager
-def _scorer(model: Model) -> Iterator[_core.Trainer]:
-    """What computes losses. It wants an adapter; a model without one gets, for the time, one of rank 1 that is zero."""
-    from luthier import _core
-
-    borrowed = model.adapter is None
-    if borrowed:
-        model.decoder.attach_lora(1, 1.0, model.decoder.linear_names[:1], False, 0)
-    try:
-        trainer = _core.Trainer(model.decoder, "lora", _MICRO_TOKENS, 0.0, 0.0)
-        yield trainer
-        trainer.release()
-    finally:
-        if borrowed:
-            model.decoder.detach()
 
 
 def _answer_only(record: Record) -> Record:

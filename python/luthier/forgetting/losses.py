@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,6 @@ from luthier.errors import LuthierError
 from luthier.text.encode import EncodedRow
 
 if TYPE_CHECKING:
-    from luthier._core import Trainer
     from luthier.models.model import Model
 
 _MICRO_TOKENS = 4096
@@ -45,14 +43,14 @@ def text_losses(model: Model, rows: Sequence[EncodedRow], rows_per_group: int) -
         dataset.add(number, row.tokens, row.weights, row.ends)
     sums: list[float] = []
     weights: list[float] = []
-    with _trainer(model) as trainer:
-        for begin in range(0, len(dataset), rows_per_group):
-            group = list(range(begin, min(begin + rows_per_group, len(dataset))))
-            loss, weight = trainer.loss(dataset, group)
-            if not math.isfinite(loss):
-                raise LuthierError(f"[forgetting] {model!r} has a loss that is not finite; its weights are damaged")
-            sums.append(loss)
-            weights.append(weight)
+    found = _core.losses(model.decoder, dataset, list(range(len(dataset))), _MICRO_TOKENS)
+    for begin in range(0, len(found), rows_per_group):
+        group = found[begin : begin + rows_per_group]
+        loss, weight = sum(row_loss for row_loss, _ in group), sum(row_weight for _, row_weight in group)
+        if not math.isfinite(loss):
+            raise LuthierError(f"[forgetting] {model!r} has a loss that is not finite; its weights are damaged")
+        sums.append(loss)
+        weights.append(weight)
     return TextLosses(tuple(sums), tuple(weights)) if sums else None
 
 
@@ -63,21 +61,3 @@ def plain_text(model: Model, text: str) -> EncodedRow:
     if tokenizer.adds_bos and tokenizer.bos_id is not None and tokens[:1] != [tokenizer.bos_id]:
         tokens = [tokenizer.bos_id, *tokens]
     return EncodedRow(tokens, [0.0, *[1.0] * (len(tokens) - 1)][: len(tokens)], [False] * len(tokens))
-
-
-@contextmanager
-def _trainer(model: Model) -> Iterator[Trainer]:
-    """A trainer that is asked for losses only. It wants an adapter; a model without one gets the smallest, whose update
-    is zero, for the time being."""
-    from luthier import _core
-
-    decoder = model.decoder
-    if model.adapter is None:
-        decoder.attach_lora(1, 1.0, [decoder.linear_names[0]], False, 0)
-    try:
-        trainer = _core.Trainer(decoder, "lora", _MICRO_TOKENS, 0.0, 0.0)
-        yield trainer
-        del trainer
-    finally:
-        if model.adapter is None:
-            decoder.detach()
