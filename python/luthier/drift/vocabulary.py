@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 COMPONENTS = 8
+_UNSEEN_COUNT = 0.1
+"""What a word that was never seen counts for; more would hide it among the many buckets that small data leave empty."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +23,10 @@ class Vocabulary:
     components: Any
 
     def surprise(self, words: Any) -> Any:
-        """Per row: the mean of -ln p over its words, p with one added to each bucket's count; 0 without words."""
+        """Per row: the mean of -ln p over its words, p with 0.1 added to each bucket's count; 0 without words."""
         import numpy
 
-        smooth = self.counts.astype(float) + 1.0
+        smooth = self.counts.astype(float) + _UNSEEN_COUNT
         cost = -numpy.log(smooth / smooth.sum())
         totals = numpy.asarray(words.sum(axis=1)).ravel()
         return numpy.asarray(words @ cost).ravel() / numpy.maximum(totals, 1.0)

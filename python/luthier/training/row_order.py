@@ -88,9 +88,12 @@ class ReplaySampler:
                 f"{self._replays} of replay: was the data changed?"
             )
         replayed = self._replays_before(offset)
-        self._rows.restore({"epoch": epoch, "offset": offset - replayed})
-        drawn = epoch * self._replays + replayed
-        self._replay_rows.restore({"epoch": drawn // self._replay_count, "offset": drawn % self._replay_count})
+        # General rows may be left in an epoch whose own rows are all done: their order is then at its next epoch.
+        for order, count, drawn in (
+            (self._rows, self._count, epoch * self._count + offset - replayed),
+            (self._replay_rows, self._replay_count, epoch * self._replays + replayed),
+        ):
+            order.restore({"epoch": drawn // count, "offset": drawn % count})
         self._epoch, self._offset = epoch, offset
 
     def _replays_before(self, slot: int) -> int:
