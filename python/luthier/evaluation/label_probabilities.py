@@ -21,9 +21,9 @@ from luthier.records import Message, Record
 if TYPE_CHECKING:
     from luthier.models.model import Model
 
-TOLERANCE = 1e-3
-PASSES_PER_ROW = 3
-"""What the calibration may take on average; a model that was never taught the labels takes about one for each."""
+TOLERANCE = 0.02
+PASSES_PER_ROW = 2
+"""What the calibration may take on average; a model that is unsure takes one for each label that it weighs."""
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,10 @@ def test_rows_whose_answer_does_not_fit_are_left_out(model: Model) -> None:
     assert found is not None and found.rows == 1
 
 
-def test_the_calibration_of_a_model_is_that_of_its_label_probabilities(model: Model) -> None:
+def test_the_calibration_of_a_model_is_that_of_its_label_probabilities(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("luthier.evaluation.label_probabilities.PASSES_PER_ROW", 10)
     rows = [row(f"read file {index}", LABELS[index % 3]) for index in range(9)]
     known = sorted(LABELS[:3])
     found = label_calibration(model, rows, 9)
