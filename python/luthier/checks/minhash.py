@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from luthier.checks.normal import normalised
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -30,12 +32,13 @@ _CHUNK = 1 << 16
 def shingle_hashes(texts: Sequence[str]) -> tuple[Hashes, NDArray[np.int64]]:
     """The 32-bit hashes of the shingles of each text, one after the other, and where each text's begin.
 
-    A shingle is `SHINGLE` characters in a row; a shorter text is one shingle. Every text has at least one.
+    A shingle is `SHINGLE` characters in a row of the `normalised` text; a shorter text is one shingle. Every text has
+    at least one.
     """
     import numpy as np
 
     # A text of fewer characters is padded with NUL, which stands in no row, up to one whole shingle.
-    padded = [text[:LONGEST].ljust(SHINGLE, "\0") for text in texts]
+    padded = [normalised(text[:LONGEST]).ljust(SHINGLE, "\0") for text in texts]
     codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     lengths = np.fromiter((len(text) for text in padded), dtype=np.int64, count=len(padded))
     ends = np.cumsum(lengths)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from luthier.checks.minhash import shingle_matrix, signatures
-from luthier.checks.normal import normalised
+from luthier.checks.texts import key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,14 +67,14 @@ def near_duplicates(texts: Sequence[str], threshold: float = THRESHOLD) -> list[
     import numpy as np
 
     # Equal texts are joined without a comparison, so that thousands of copies cost nothing.
-    first: dict[str, int] = {}
+    first: dict[bytes, int] = {}
     matches: list[Match] = []
     for index, text in enumerate(texts):
-        other = first.setdefault(normalised(text), index)
+        other = first.setdefault(key(text), index)
         if other != index:
             matches.append(Match(index, other, 1.0))
-    distinct = list(first)
     places = list(first.values())
+    distinct = [texts[index] for index in places]
     if len(distinct) < 2:
         return matches
     parents = list(range(len(distinct)))
@@ -99,9 +99,8 @@ def near_matches(texts: Sequence[str], others: Sequence[str], threshold: float =
 
     if not texts or not others:
         return []
-    left, right = [normalised(text) for text in texts], [normalised(text) for text in others]
-    count = len(left)
-    marks = np.concatenate((signatures(left, BANDS * BAND), signatures(right, BANDS * BAND)))
+    count = len(texts)
+    marks = np.concatenate((signatures(texts, BANDS * BAND), signatures(others, BANDS * BAND)))
     paired = np.zeros(len(marks), dtype=bool)
     found: dict[tuple[int, int], Match] = {}
     for band in range(BANDS):
@@ -110,7 +109,7 @@ def near_matches(texts: Sequence[str], others: Sequence[str], threshold: float =
         pairs = _likely(marks, pairs[~(paired[pairs[:, 0]] & paired[pairs[:, 1]])], threshold)
         for chunk in np.array_split(pairs, len(pairs) // _VERIFIED_AT_ONCE + 1):
             chunk = chunk[~(paired[chunk[:, 0]] & paired[chunk[:, 1]])] - (0, count)
-            for (low, high), similarity in zip(chunk.tolist(), _similarities(left, right, chunk).tolist()):
+            for (low, high), similarity in zip(chunk.tolist(), _similarities(texts, others, chunk).tolist()):
                 if similarity >= threshold:
                     found[low, high] = Match(low, high, similarity)
                     paired[[low, high + count]] = True

@@ -38,7 +38,7 @@ def command(
 ) -> None:
     """Write a copy of a file with exactly the repairs asked for, and a log of each change.
 
-    Example: luthier clean train.jsonl --drop duplicates,conflicts --mask pii --out train.clean.jsonl
+    Example: luthier clean train.jsonl --out clean.jsonl --drop duplicates
     """
     from luthier.checks import clean
 
