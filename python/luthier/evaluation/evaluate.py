@@ -76,7 +76,8 @@ def evaluate(
     blocks: list[Block] = []
     if known == "classify" and calibration_rows > 0:
         start("calibration")
-        blocks.append(label_calibration(model, rows, calibration_rows, later))
+        found = label_calibration(model, rows, calibration_rows, later)
+        blocks += [] if found is None else [found]
     start("perplexity of the right answers")
     perplexity = answer_perplexity(model, list(records[:limit]), later)
     if perplexity is not None:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from luthier.errors import InputError
 from luthier.evaluation.answers import Progress, reference
 from luthier.evaluation.calibration import Calibration, calibration
 from luthier.records import Message, Record
@@ -26,51 +25,56 @@ _MICRO_TOKENS = 4096
 
 def label_calibration(
     model: Model, rows: Sequence[Record], most: int, on_progress: Progress | None = None
-) -> Calibration:
+) -> Calibration | None:
     """The calibration over the labels that the references hold, on `most` rows drawn at random (always the same ones).
 
-    Raises InputError for a row that cannot be encoded, or whose prompt and labels are longer than the model holds.
+    Rows that are longer than the model holds are left out; None where no row is left. Raises InputError for a row that
+    cannot be encoded.
     """
     labels = sorted({reference(record).strip() for record in rows})
     chosen = [rows[row] for row in random.Random(0).sample(range(len(rows)), min(most, len(rows)))]
     confidences, right = [], []
+    done = 0
     for start in range(0, len(chosen), _ROWS_AT_ONCE):
         part = chosen[start : start + _ROWS_AT_ONCE]
         for record, values in zip(part, label_probabilities(model, part, labels), strict=True):
-            confidences.append(max(values))
-            right.append(labels[values.index(max(values))] == reference(record).strip())
+            if values is not None:
+                confidences.append(max(values))
+                right.append(labels[values.index(max(values))] == reference(record).strip())
+        done += len(part)
         if on_progress is not None:
-            on_progress(len(confidences), len(chosen))
-    return calibration(confidences, right)
+            on_progress(done, len(chosen))
+    return calibration(confidences, right) if confidences else None
 
 
-def label_probabilities(model: Model, records: Sequence[Record], labels: Sequence[str]) -> list[list[float]]:
-    """For each record the probability of each label behind its prompt; they sum to 1.
+def label_probabilities(model: Model, records: Sequence[Record], labels: Sequence[str]) -> list[list[float] | None]:
+    """For each record the probability of each label behind its prompt, which sum to 1; None for a record that is longer
+    than the model holds with some label.
 
-    Raises InputError for a record that cannot be encoded, or whose prompt and labels are longer than the model holds.
+    Raises InputError for a record that cannot be encoded.
     """
     from luthier import _core
 
     holds = int(model.decoder.config["max_positions"])
     dataset = _core.Dataset(holds)
-    for index, row in enumerate(model.encoder.encode_rows(_answered(records, labels))):
-        if len(row.tokens) > holds:
-            where = records[index // len(labels)].where
-            raise InputError(f"{where}: {len(row.tokens):,} tokens with its label, and the model holds {holds:,}")
-        dataset.add(index, row.tokens, row.weights, row.ends)
-    sums = _core.losses(model.decoder, dataset, list(range(len(records) * len(labels))), _MICRO_TOKENS)
-    found = []
-    for first in range(0, len(sums), len(labels)):
-        losses = [loss for loss, _ in sums[first : first + len(labels)]]
+    found: list[list[float] | None] = []
+    fitting = []
+    for record in records:
+        rows = list(model.encoder.encode_rows(_answered(record, labels)))
+        found.append(None)
+        if all(len(row.tokens) <= holds for row in rows):
+            fitting.append(len(found) - 1)
+            for row in rows:
+                dataset.add(len(found) - 1, row.tokens, row.weights, row.ends)
+    sums = _core.losses(model.decoder, dataset, list(range(len(dataset))), _MICRO_TOKENS)
+    for count, index in enumerate(fitting):
+        losses = [loss for loss, _ in sums[count * len(labels) : (count + 1) * len(labels)]]
         weights = [math.exp(min(losses) - loss) for loss in losses]
-        found.append([weight / sum(weights) for weight in weights])
+        found[index] = [weight / sum(weights) for weight in weights]
     return found
 
 
-def _answered(records: Sequence[Record], labels: Sequence[str]) -> list[Record]:
-    """Each record with each label as its answer, which alone is supervised."""
-    answered = []
-    for record in records:
-        read = tuple(replace(message, weight=0.0) for message in record.prompt)
-        answered += [replace(record, messages=(*read, Message("assistant", label)), weight=1.0) for label in labels]
-    return answered
+def _answered(record: Record, labels: Sequence[str]) -> list[Record]:
+    """The record with each label as its answer, which alone is supervised."""
+    read = tuple(replace(message, weight=0.0) for message in record.prompt)
+    return [replace(record, messages=(*read, Message("assistant", label)), weight=1.0) for label in labels]

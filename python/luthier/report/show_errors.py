@@ -59,10 +59,9 @@ def _section(title: str, rows: Sequence[ErrorRow], limit: int) -> Iterator[Rende
     for row in rows[:limit]:
         score = "" if row.score in (0.0, 1.0) else f"  ({row.score:.2f})"
         yield Text(f"  {row.where}{score}")
-        if row.prompt is not None:
-            yield Text(f"    asked     {_short(row.prompt)}")
-        yield Text(f"    expected  {_short(row.expected)}")
-        yield Text(f"    got       {_short(row.output)}")
+        texts = [("asked", row.prompt)] if row.prompt is not None else []
+        for name, text in [*texts, ("expected", row.expected), ("got", row.output)]:
+            yield Text(f"    {name:<8}  {_short(text)}", no_wrap=True, overflow="ellipsis")
         for one in row.nearest[:2]:
             yield Text(f"    nearest   {one.where} ({one.similarity:.2f})  {_short(one.answer, 60)}")
     if len(rows) > limit:

@@ -16,6 +16,8 @@ from luthier.verdict import Thresholds
 
 _NUMBERED_FROM = 7
 _LONGEST_NAME = 14
+_DARK = 0.65
+"""The share from which a cell is so dark that its text is light."""
 
 
 def baselines_view(parts: Parts, safe: Callable[[str], Any]) -> dict[str, Any] | None:
@@ -108,7 +110,7 @@ def confusion_view(parts: Parts) -> dict[str, Any] | None:
             {
                 "count": count,
                 "share": f"{count / total:.3f}",
-                "dark": count / total > 0.5,
+                "dark": count / total > _DARK,
                 "right": column == index,
                 "title": f"right: {label}; given: {names[column]}; {count:,} of {total:,}",
             }

@@ -17,17 +17,22 @@ from luthier.evaluation.result import METRIC_NAMES
 from luthier.verdict.evidence import Evidence, Rival
 from luthier.verdict.result import Reason
 from luthier.verdict.thresholds import Thresholds
+from luthier.verdict.trust import near_share
 
 _MOST_ROWS = 100_000
 _SMALL = 1e-3
 """A difference that no test of a size that one has could show."""
 Standing = Literal["better", "as_good", "undecided"]
 
+_LEARNED = ("classifier", "neighbour", "few_shot")
+"""Baselines that look at training rows."""
+
 
 def worth(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
     """The reasons that bear on whether something cheaper does the job."""
     rivals = sorted(evidence.rivals, key=lambda rival: rival.difference.value)
-    standings = {rival.name: standing(rival.difference, limits.noise) for rival in rivals}
+    share = near_share(evidence, limits)
+    standings = {rival.name: _standing(rival, limits.noise, share) for rival in rivals}
     for rival in rivals:
         if standings[rival.name] == "as_good":
             yield Reason(f"as-good:{rival.kind}", "rethink", _as_good(evidence, rival))
@@ -52,6 +57,14 @@ def standing(difference: Interval, noise: float) -> Standing:
     if difference.low > 0:
         return "better"
     return "as_good" if difference.high < noise else "undecided"
+
+
+def _standing(rival: Rival, noise: float, near: float) -> Standing | None:
+    """The same; None where it would be as good, but may owe that to test rows that nearly stand in training, whose
+    share is `near`. A prompt without examples owes them nothing."""
+    found = standing(rival.difference, noise)
+    flattered = found == "as_good" and rival.kind in _LEARNED and rival.difference.high + near >= noise
+    return None if flattered and near else found
 
 
 def rows_needed(rows: int, difference: Interval, noise: float) -> int:

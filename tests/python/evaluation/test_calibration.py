@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from luthier.evaluation.calibration import Calibration, calibration
-from luthier.evaluation.label_probabilities import PASSES_PER_ROW, TOLERANCE, label_calibration, label_probabilities
+from luthier.evaluation.label_probabilities import label_calibration, label_probabilities
 from luthier.evaluation.perplexity import answer_perplexity
 from luthier.models import Model, load
 from luthier.records import Message, Record
@@ -73,23 +73,11 @@ def test_label_probabilities_are_those_of_the_logits(model: Model) -> None:
         logs = [log_probability(model, row(question, label))[0] for label in LABELS]
         wanted = [math.exp(value - max(logs)) for value in logs]
         wanted = [value / sum(wanted) for value in wanted]
-        found = label_probabilities(model, row(question, "files"), LABELS).values
-        assert found == pytest.approx(wanted, abs=2 * TOLERANCE)
-        assert sum(found) == pytest.approx(1.0)
-
-
-def test_a_sure_model_needs_few_passes(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
-    logits = model.logits
-
-    def counted(ids: list[int]) -> torch.Tensor:
-        calls.append(len(ids))
-        return logits(ids) * 40  # a sharp distribution
-
-    monkeypatch.setattr(model, "logits", counted)
-    found = label_probabilities(model, row("read a file", "files"), LABELS)
-    assert sum(found.values) == pytest.approx(1.0)
-    assert found.passes == len(calls) < len(LABELS)
+        found, other = label_probabilities(model, [row(question, "files"), row("another", "mail")], LABELS)
+        assert found == pytest.approx(wanted, abs=1e-5)
+        assert found is not None and other is not None
+        assert sum(found) == pytest.approx(1.0) == sum(other)
+        assert found != other
 
 
 def test_the_perplexity_of_the_answers_is_that_of_the_logits_and_leaves_the_model_as_it_was(model: Model) -> None:
@@ -133,25 +121,25 @@ def test_rows_whose_answer_does_not_fit_are_left_out(model: Model) -> None:
     assert found is not None and found.rows == 1
 
 
-def test_the_calibration_of_a_model_is_that_of_its_label_probabilities(
-    model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("luthier.evaluation.label_probabilities.PASSES_PER_ROW", 10)
-    rows = [row(f"read file {index}", LABELS[index % 3]) for index in range(9)]
+def test_the_calibration_of_a_model_is_that_of_its_label_probabilities(model: Model) -> None:
+    rows = [row(f"read file {index}", LABELS[index % 3]) for index in range(20)]
     known = sorted(LABELS[:3])
-    found = label_calibration(model, rows, 9)
-    by_row = [label_probabilities(model, one, known).values for one in rows]
-    right = [known[values.index(max(values))] == one.reference for values, one in zip(by_row, rows, strict=True)]
-    assert found.ece == pytest.approx(calibration([max(values) for values in by_row], right).ece)
-    assert found.rows == 9
-    assert label_calibration(model, rows, 4).rows == 4
-
-
-def test_the_calibration_ends_early_where_the_rows_take_many_passes(model: Model) -> None:
-    labels = [f"{first} {second}" for first in "abcdefgh" for second in "xyz"]
-    rows = [row(f"question {index}", label) for index, label in enumerate(labels)]
     heard: list[tuple[int, int]] = []
-    found = label_calibration(model, rows, 12, lambda done, total: heard.append((done, total)))
-    passes = sum(label_probabilities(model, one, sorted(labels)).passes for one in rows) / len(rows)
-    assert passes > PASSES_PER_ROW
-    assert found.rows == len(heard) < 12
+    found = label_calibration(model, rows, 20, lambda done, total: heard.append((done, total)))
+    by_row = [label_probabilities(model, [one], known)[0] for one in rows]
+    values = [value for value in by_row if value is not None]
+    right = [known[value.index(max(value))] == one.reference for value, one in zip(values, rows, strict=True)]
+    assert found is not None
+    assert found.ece == pytest.approx(calibration([max(value) for value in values], right).ece, abs=1e-5)
+    assert found.rows == 20
+    assert heard == [(16, 20), (20, 20)]
+    some = label_calibration(model, rows, 4)
+    assert some is not None and some.rows == 4
+
+
+def test_rows_that_are_too_long_have_no_calibration(model: Model) -> None:
+    long, short = row("word " * 400, "files"), row("read", "mail")
+    assert label_probabilities(model, [long, short], ["files", "mail"])[0] is None
+    found = label_calibration(model, [long, short], 2)
+    assert found is not None and found.rows == 1
+    assert label_calibration(model, [long], 1) is None

@@ -123,6 +123,21 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "two of 200 nearly leaked": ({"nearly_leaked": 2}, "SHIP", "leakage"),
     "many nearly leaked": ({"nearly_leaked": 20}, "HOLD", "near-leakage"),
+    "many nearly leaked, and a bag of words is as good, perhaps by that": (
+        {"nearly_leaked": 20, "rivals": against(rival("classifier", 0.0, -0.03, 0.03))},
+        "HOLD",
+        "near-leakage",
+    ),
+    "many nearly leaked, and a bag of words is better by more than that": (
+        {"nearly_leaked": 20, "rivals": against(rival("classifier", -0.11, -0.17, -0.05))},
+        "RETHINK",
+        "as-good:classifier",
+    ),
+    "many nearly leaked, and prompting without examples is as good": (
+        {"nearly_leaked": 20, "rivals": against(rival("prompt", 0.0, -0.03, 0.03))},
+        "RETHINK",
+        "as-good:prompt",
+    ),
     "the test rows chose the checkpoint": (
         {"test_use": TestUse(1, None, "the validation rows")},
         "HOLD",
