@@ -72,7 +72,7 @@ def _format(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
                 "format",
                 "hold",
                 f"{share:.1%} of the answers {name}, below the floor of {limits.format_validity:.0%}",
-                "see luthier errors RUN; constrain the answers (--constrain) or add training rows of the right form",
+                "see luthier errors RUN; add training rows of the right form, or train longer",
             )
     if all(share >= limits.format_validity for _, share in shares):
         name, least = min(shares, key=lambda item: item[1])
@@ -158,7 +158,7 @@ def _data(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
             yield Reason(
                 finding.code,
                 "hold",
-                f"{share:.0%} of the training labels look wrong, more than {limits.suspect_labels:.0%}; "
+                f"{share:.1%} of the training labels look wrong, more than {limits.suspect_labels:.0%}; "
                 "the test labels are likely no better",
                 finding.repair or "luthier check lists them",
             )

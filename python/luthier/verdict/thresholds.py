@@ -42,7 +42,8 @@ class Thresholds(BaseModel):
         default=0.03, ge=0.0, description="relative rise of the loss on general text that a mild narrow fit stays below"
     )
     suspect_labels: Share = Field(
-        default=0.10, description="share of training labels that look wrong; test labels are then no better"
+        default=0.15,
+        description="share of training labels that look wrong: of clean ones 6 to 10%, a fifth flipped 21% and more",
     )
     overfitting_ratio: float = Field(
         default=2.0, ge=1.0, description="test loss over validation (else training) loss, ..."
