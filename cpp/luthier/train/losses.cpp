@@ -9,6 +9,7 @@ namespace luthier {
 
 std::vector<LossSum> losses(const Decoder& decoder, DecoderPass& pass, const Dataset& dataset,
                             const std::vector<int64_t>& examples, int64_t micro_tokens) {
+  if (examples.empty()) return {};
   std::unordered_map<int64_t, LossSum> found;
   for (const MicroBatch& micro : make_micro_batches(dataset, examples, micro_tokens)) {
     const MicroForward forward(decoder, pass, micro.batch, /*keep=*/false);

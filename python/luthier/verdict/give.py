@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +39,7 @@ def give_verdict(
     start = on_start or (lambda stage: None)
     start("checks of the training rows")
     write_values(place / CHECK_FILE, check_values(run, Path(test)))
-    if forgetting and find_spec("luthier.forgetting") is not None:
+    if forgetting:
         start("general material, before and after")
         write_values(place / FORGETTING_FILE, forgetting_values(run, keep, on_progress))
     found = run_verdict(run, thresholds or Thresholds(), place)
@@ -72,8 +71,6 @@ def forgetting_values(
     run: Run, keep: str | PathLike[str] | None, on_progress: Callable[[int, int], None] | None
 ) -> dict[str, Any]:
     """The content of forgetting.json. Raises InputError where the base model is gone."""
-    from importlib import import_module
+    from luthier.forgetting import run_forgetting
 
-    found = import_module("luthier.forgetting.run").run_forgetting(run, keep=keep, on_progress=on_progress)
-    values: dict[str, Any] = found.to_json()
-    return values
+    return run_forgetting(run, keep=keep, on_progress=on_progress).to_json()

@@ -29,6 +29,7 @@ TEST(Losses, OfExamplesTogetherAreThoseOfEachAlone) {
   Decoder decoder = tiny_decoder(true, true);
   const Dataset data = make_dataset();
   DecoderPass pass(decoder);
+  EXPECT_TRUE(losses(decoder, pass, data, {}, 100).empty());
   const std::vector<int64_t> examples{4, 0, 5, 1, 2, 3};
   for (const int64_t micro_tokens : {1, 20, 4096}) {
     const std::vector<LossSum> together = losses(decoder, pass, data, examples, micro_tokens);
