@@ -30,6 +30,7 @@ def test_a_fit_learns_and_leaves_its_files(case: FitCase) -> None:
         "checkpoints",
         "ledger.jsonl",
         "metrics.jsonl",
+        "reference.npz",
         "run.json",
     ]
     names = {path.name for path in (run.folder / "adapter").iterdir()}
