@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from luthier.evaluation import Evaluation
-from luthier.verdict.seal import read_seal
+from luthier.verdict.seal import sealed_test
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ def data_card(record: Mapping[str, Any], evaluation: Evaluation | None) -> list[
         name, times = str(opened.get("file", "")), opened.get("times", 0)
         count = evaluation.n if evaluation is not None and evaluation.test == name else None
         note = f"opened {'once' if times == 1 else f'{times:,} times'} by this run"
-        if (seal := read_seal(name)) is not None:
-            note += f"; {seal}" if seal.sha256 == digest else "; not the file that was sealed"
+        if (seal := sealed_test(name)) is not None:
+            note += f"; {seal.summary}" if seal.sealed_sha256 == digest else "; not the file that was sealed"
         found.append(DataFile("test", name, count, str(digest), changed(name), note))
     return found
 

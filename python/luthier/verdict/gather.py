@@ -15,7 +15,7 @@ from luthier.training.metrics_log import read_metrics
 from luthier.training.run_record import read_record
 from luthier.verdict.evidence import CheckFinding, Evidence, Forgot, Losses, LossRise, Rival, TestUse
 from luthier.verdict.files import CHECK_FILE, FORGETTING_FILE, optional_values
-from luthier.verdict.seal import read_seal
+from luthier.verdict.seal import sealed_test
 
 _TRAIN_STEPS = 20
 """Steps of training over which the loss is averaged: those up to the checkpoint that was kept."""
@@ -126,15 +126,15 @@ def losses(folder: Path, record: Mapping[str, Any], tuned: Evaluation) -> Losses
 def use_of_test(record: Mapping[str, Any], tuned: Evaluation) -> TestUse:
     """How the test file was used, from run.json and the seal beside the file."""
     opened = [(digest, one) for digest, one in (record.get("test_opened") or {}).items() if one["file"] == tuned.test]
-    seal = read_seal(tuned.test)
+    seal = sealed_test(tuned.test)
     if not opened:
-        return TestUse(None if seal is None else len(seal.opened_by), seal is not None)
+        return TestUse(None if seal is None else len(seal.openings), seal is not None)
     digest, entry = opened[-1]
     hashes = record.get("sha256") or {}
     others = {"train_file": "the training rows", "valid_file": "the validation rows"}
     reused = next((words for key, words in others.items() if hashes.get(key) == digest), None)
     # The seal counts the openings of all runs.
-    times = max(int(entry["times"]), 0 if seal is None else len(seal.opened_by))
+    times = max(int(entry["times"]), 0 if seal is None else len(seal.openings))
     return TestUse(times, seal is not None, reused)
 
 

@@ -1,36 +1,15 @@
-"""What the seal beside a test file says, as `luthier split` writes it: `FILE.seal.json`."""
+"""The seal of the test file that a run was evaluated on."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
-
-_SUFFIX = ".seal.json"
+from luthier.errors import InputError
+from luthier.splits import SealState, seal_state
 
 
-@dataclass(frozen=True)
-class Seal:
-    """The hash of a test file when it was split off, and which commands opened it since, by any run."""
-
-    sha256: str
-    opened_by: tuple[str, ...]
-
-    def __str__(self) -> str:
-        if not self.opened_by:
-            return "sealed, never opened"
-        count = len(self.opened_by)
-        times = "once" if count == 1 else f"{count:,} times"
-        by = ", ".join(f"{name} {number}" for name, number in Counter(self.opened_by).items())
-        return f"sealed, opened {times} ({by})"
-
-
-def read_seal(test: str) -> Seal | None:
-    """The seal of a test file; None where it has none that can be read."""
-    path = Path(test)
+def sealed_test(test: str) -> SealState | None:
+    """The state of a sealed test file; None where it has no seal, or file or seal cannot be read."""
     try:
-        values = json.loads(path.with_name(path.name + _SUFFIX).read_text(encoding="utf-8"))
-        return Seal(str(values["sha256"]), tuple(str(one["by"]) for one in values["openings"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        state = seal_state(test)
+    except InputError:
         return None
+    return state if state.sealed else None

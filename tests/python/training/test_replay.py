@@ -112,7 +112,7 @@ def test_bad_general_rows_are_in_the_ledger_as_replay(case: FitCase) -> None:
     path.write_text(path.read_text() + "{}\n")
     run = case.fit(replay=str(path), skip_bad=True, epochs=1)
     last = run.ledger[-1]
-    assert last["replay"] is True and last["line"] == 6 and "neither" in last["dropped"]
+    assert last["replay"] is True and last["line"] == 6 and "among the row's keys" in last["dropped"]
 
 
 def test_a_fit_without_replay_has_no_word_of_it(case: FitCase) -> None:
