@@ -88,9 +88,11 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
 
     trainer.data_collator = counting
     trainer.train()
+    finished = time.time()
     trained: Any = trainer.train_dataset
     return {
         "seconds": clock.seconds,
+        "finished": finished,
         "tokens": batches[: job["steps"]],
         "losses": [line["loss"] for line in trainer.state.log_history if "loss" in line],
         "row_tokens": [len(ids) for ids in trained["input_ids"]],
