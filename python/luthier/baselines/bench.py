@@ -10,7 +10,6 @@ from luthier.baselines import simple
 from luthier.baselines.few_shot import few_shot_records
 from luthier.baselines.result import BaselineResult, Kind, Skipped
 from luthier.baselines.retrieval import TfidfIndex
-from luthier.baselines.texts import prompt_text
 from luthier.errors import InputError
 from luthier.evaluation import judge
 from luthier.evaluation.answers import Progress, answer_rows, longest_answer
@@ -90,7 +89,7 @@ class Bench:
     def index(self) -> TfidfIndex:
         """The training rows' prompts, made once. Raises InputError when they hold no word."""
         if self._index is None:
-            self._index = TfidfIndex([prompt_text(row) for row in self.train])
+            self._index = TfidfIndex([row.question for row in self.train])
         return self._index
 
     def _run_simple(self, name: str, kind: Kind, answer: Callable[[], simple.SimpleAnswers]) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from luthier.baselines.retrieval import TfidfIndex
-from luthier.baselines.texts import prompt_text
 from luthier.records import Message, Record
 
 
@@ -30,7 +29,7 @@ def few_shot_records(
     `index` is over `train`. Where `too_long` says so of a row, the least similar example is taken away, until it fits
     or none is left.
     """
-    nearest = index.nearest([prompt_text(row) for row in rows], k)
+    nearest = index.nearest([row.question for row in rows], k)
     records = [with_examples(row, [train[i] for i in found]) for row, found in zip(rows, nearest, strict=True)]
     pending = list(range(len(rows)))
     while pending:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from luthier.baselines.retrieval import TfidfIndex
-from luthier.baselines.texts import answer_text, prompt_text
+from luthier.baselines.texts import answer_text
 from luthier.baselines.tfidf import fit_tfidf
 from luthier.errors import InputError
 from luthier.records import Record
@@ -39,16 +39,16 @@ def classifier(train: Sequence[Record], rows: Sequence[Record]) -> SimpleAnswers
     distinct = len(set(answers))
     if distinct > MOST_ANSWERS:
         raise InputError(f"the training rows hold {distinct:,} different answers, more than {MOST_ANSWERS:,}")
-    model = fit_tfidf([prompt_text(row) for row in train], answers)
+    model = fit_tfidf([row.question for row in train], answers)
     start = time.perf_counter()
-    outputs = model.predict([prompt_text(row) for row in rows])
+    outputs = model.predict([row.question for row in rows])
     return SimpleAnswers(outputs, time.perf_counter() - start)
 
 
 def nearest_answer(train: Sequence[Record], rows: Sequence[Record], index: TfidfIndex) -> SimpleAnswers:
     """The answer of the training row that is most like the test row; `index` is over `train`."""
     start = time.perf_counter()
-    nearest = index.nearest([prompt_text(row) for row in rows], 1)
+    nearest = index.nearest([row.question for row in rows], 1)
     return SimpleAnswers([answer_text(train[found[0]]) for found in nearest], time.perf_counter() - start)
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from luthier.checks.checked_file import CheckedFile, Reading
+from luthier.checks.texts import conversation, key
 
 if TYPE_CHECKING:
     from luthier.checks.tokens import TokenSurvey
@@ -42,6 +43,14 @@ class Context:
         from luthier.checks.tokens import survey_tokens
 
         return survey_tokens(self.data.rows, self.encoder, self.max_length)
+
+    @cached_property
+    def inputs(self) -> dict[bytes, list[int]]:
+        """The rows by what they ask, case and spacing apart."""
+        found: dict[bytes, list[int]] = {}
+        for index, record in enumerate(self.data.rows):
+            found.setdefault(key(conversation(record)), []).append(index)
+        return found
 
     def files(self) -> list[CheckedFile]:
         """All files, the one to check first."""

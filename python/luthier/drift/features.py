@@ -34,17 +34,12 @@ def row_features(records: Sequence[Record], tokenizer: Tokenizer) -> RowFeatures
 
     from luthier.text.encode import ChatEncoder
 
-    texts = [prompt_text(record) for record in records]
+    texts = [record.question for record in records]
     return RowFeatures(
         characters=numpy.array([len(text) for text in texts], dtype=numpy.int32),
         tokens=numpy.array([len(ids) for ids in ChatEncoder(tokenizer).encode_prompts(records)], dtype=numpy.int32),
         words=word_counts(texts),
     )
-
-
-def prompt_text(record: Record) -> str:
-    """What differs from row to row in a prompt: its messages without a system message."""
-    return "\n".join(message.content for message in record.prompt if message.role not in ("system", "developer"))
 
 
 def system_text(record: Record) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier import durable
-from luthier.drift.features import prompt_text, row_features, system_text, text_hash
+from luthier.drift.features import row_features, system_text, text_hash
 from luthier.drift.vocabulary import Vocabulary, learn_vocabulary
 from luthier.errors import InputError
 from luthier.records.record import Record
@@ -120,7 +120,7 @@ def build_reference(records: Sequence[Record], tokenizer: Tokenizer) -> Referenc
     references = [record.reference.strip() for record in sample if record.reference is not None]
     features = row_features(sample, tokenizer)
     longest = max((len(tokenizer.encode_text(answer)) for answer in references), default=0)
-    different = list({prompt_text(record): index for index, record in enumerate(sample)}.values())
+    different = list({record.question: index for index, record in enumerate(sample)}.values())
     vocabulary = surprise = unseen = places = None
     if len(different) >= LEAST_ROWS:
         vocabulary = learn_vocabulary(features.words[different[0::2]])

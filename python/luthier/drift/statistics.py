@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from luthier.evaluation.intervals import wilson
+
 BINS = 10
 _LEAST_EXPECTED = 5.0
 
@@ -92,19 +94,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson 1927)."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(right, count).proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)
-
-
 def difference_of_shares(right: int, count: int, other_right: int, other_count: int) -> tuple[float, float, float]:
     """The first share less the second, and the 95 % interval of that (Newcombe 1998, method 10)."""
-    first, second = right / count, other_right / other_count
-    (low, high), (other_low, other_high) = wilson(right, count), wilson(other_right, other_count)
-    difference = first - second
-    below = ((first - low) ** 2 + (other_high - second) ** 2) ** 0.5
-    above = ((high - first) ** 2 + (second - other_low) ** 2) ** 0.5
+    first, second = wilson(right, count), wilson(other_right, other_count)
+    difference = first.value - second.value
+    below = ((first.value - first.low) ** 2 + (second.high - second.value) ** 2) ** 0.5
+    above = ((first.high - first.value) ** 2 + (second.value - second.low) ** 2) ** 0.5
     return difference, difference - below, difference + above

@@ -83,6 +83,11 @@ class Record:
         return self.messages[:-1] if self.reference is not None else self.messages
 
     @property
+    def question(self) -> str:
+        """The contents of the prompt's messages, without a system message, which is the same for all rows of a task."""
+        return "\n".join(message.content for message in self.prompt if message.role not in ("system", "developer"))
+
+    @property
     def reference(self) -> str | None:
         """The text of a trailing assistant message, the answer to compare with; None where there is none.
 

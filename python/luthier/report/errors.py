@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from luthier.baselines import Baselines
 from luthier.baselines.retrieval import TfidfIndex
-from luthier.baselines.texts import answer_text, prompt_text
+from luthier.baselines.texts import answer_text
 from luthier.errors import InputError
 from luthier.evaluation import Evaluation, Prediction, read_evaluation
 from luthier.evaluation.json_answers import is_json
@@ -62,7 +62,7 @@ def errors_of(run: Run, evaluation: Evaluation, place: Path) -> ErrorReport:
                 expected=one.expected,
                 output=one.output,
                 score=one.score,
-                prompt=None if record is None else prompt_text(record),
+                prompt=None if record is None else record.question,
                 doubt=found,
                 agreeing=agreeing,
                 nearest=tuple(near),
@@ -119,11 +119,11 @@ def _nearest(run: Run, records: Sequence[Record | None], notes: list[str]) -> li
         return nothing
     try:
         train = list(read(path, **_reading(run)))
-        index = TfidfIndex([prompt_text(row) for row in train])
+        index = TfidfIndex([row.question for row in train])
     except InputError as error:
         notes.append(f"the nearest training rows are not shown: {error}")
         return nothing
-    queries = [prompt_text(record) for record in records if record is not None]
+    queries = [record.question for record in records if record is not None]
     for place, found in zip(asked, index.similar(queries, NEAREST), strict=True):
         nothing[place] = [
             Neighbour(train[i].file, train[i].line, answer_text(train[i]), similarity)

@@ -14,7 +14,7 @@ from luthier.errors import InputError
 from luthier.records import Record, Records, read
 from luthier.splits.assign import TEST, TRAIN, VALID, by_shares, by_time
 from luthier.splits.times import row_times
-from luthier.splits.units import group_sets, joined, prompt_text
+from luthier.splits.units import group_sets, joined
 from luthier.splits.write import SIDES, check_folder, row_lines, write_split
 
 if TYPE_CHECKING:
@@ -185,8 +185,9 @@ def _units(records: Records, group: str | None, near_duplicates: float) -> list[
     sets = [] if group is None else [group_sets(records, group)]
     if near_duplicates > 0:
         from luthier.checks.near_duplicates import near_duplicate_groups
+        from luthier.checks.texts import conversation
 
-        sets.append(near_duplicate_groups([prompt_text(record) for record in records], near_duplicates))
+        sets.append(near_duplicate_groups([conversation(record) for record in records], near_duplicates))
     return joined(len(records), *sets)
 
 

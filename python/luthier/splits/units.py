@@ -8,12 +8,7 @@ from collections.abc import Iterable, Sequence
 from luthier.errors import InputError
 from luthier.records.record import Record
 
-__all__ = ["group_sets", "joined", "prompt_text"]
-
-
-def prompt_text(record: Record) -> str:
-    """What a row asks, without the system message, which rows share."""
-    return "\n".join(message.text for message in record.prompt if message.role not in ("system", "developer"))
+__all__ = ["group_sets", "joined"]
 
 
 def group_sets(records: Sequence[Record], column: str) -> list[list[int]]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from luthier.drift.statistics import difference_of_shares, wilson
+from luthier.drift.statistics import difference_of_shares
+from luthier.evaluation.intervals import wilson
 from luthier.records import Record
 
 
@@ -73,7 +74,8 @@ def read_evaluated(folder: Path) -> Evaluated:
 def measure_accuracy(rows: Sequence[Record], outputs: Sequence[str], evaluated: Evaluated) -> Accuracy:
     """The accuracy of outputs on rows that end with the right answer."""
     right = sum(output.strip() == str(row.reference).strip() for row, output in zip(rows, outputs, strict=True))
-    found = Accuracy(len(rows), right, wilson(right, len(rows)))
+    share = wilson(right, len(rows))
+    found = Accuracy(len(rows), right, (share.low, share.high))
     if evaluated.rows is None or evaluated.right is None:
         return found
     change, low, high = difference_of_shares(right, len(rows), evaluated.right, evaluated.rows)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from luthier.drift import Reference
-from luthier.drift.features import prompt_text, word_counts
+from luthier.drift.features import word_counts
 from luthier.records import Record
 
 MOST = 10
@@ -41,7 +41,7 @@ def farthest_rows(
         left_out = reference.vocabulary.places(words)[:, -1]
         order = numpy.argsort(-left_out, kind="stable")[:most]
         return [FarRow(rows[i].file, rows[i].line, float(left_out[i])) for i in order]
-    known = reference.vocabulary.vectors(word_counts([prompt_text(record) for record in training])).T.tocsr()
+    known = reference.vocabulary.vectors(word_counts([record.question for record in training])).T.tocsr()
     vectors = reference.vocabulary.vectors(words)
     nearest, likeness = numpy.zeros(len(rows), dtype=int), numpy.zeros(len(rows))
     for begin in range(0, len(rows), _ROWS_AT_ONCE):

@@ -12,7 +12,6 @@ from luthier.baselines.few_shot import few_shot_records, with_examples
 from luthier.baselines.predictions import read_predictions
 from luthier.baselines.retrieval import TfidfIndex
 from luthier.baselines.simple import classifier, most_frequent, nearest_answer
-from luthier.baselines.texts import prompt_text
 from luthier.errors import InputError
 from luthier.records import Record
 
@@ -29,7 +28,7 @@ def test_the_nearest_text_shares_the_rarest_words() -> None:
 def test_examples_stand_after_the_system_message_the_nearest_last() -> None:
     train = records([("red house", "A"), ("blue car", "B"), ("red car", "C")], system="Sort.")
     row = records([("the red house", "?")], system="Sort.")[0]
-    found = few_shot_records([row], train, TfidfIndex([prompt_text(one) for one in train]), 2, lambda all: [False])
+    found = few_shot_records([row], train, TfidfIndex([one.question for one in train]), 2, lambda all: [False])
     assert [(m.role, m.content) for m in found.records[0].messages] == [
         ("system", "Sort."),
         ("user", "red car"),
@@ -57,7 +56,7 @@ def test_the_least_similar_examples_go_where_the_prompt_is_too_long() -> None:
     def too_long(found: Sequence[Record]) -> list[bool]:
         return [len(one.messages) > (4 if one.line == 1 else 0) for one in found]
 
-    found = few_shot_records(rows, train, TfidfIndex([prompt_text(one) for one in train]), 3, too_long)
+    found = few_shot_records(rows, train, TfidfIndex([one.question for one in train]), 3, too_long)
     assert found.examples == [1, 0]
     assert [message.content for message in found.records[0].messages] == ["red house", "A", "red house", "?"]
     assert found.records[1] == rows[1]
@@ -68,7 +67,7 @@ def test_simple_answers_by_hand() -> None:
     rows = records([("blue", "B"), ("green", "B")])
     assert most_frequent(train, rows).outputs == ["A", "A"]
     assert "2 of 4 training rows" in most_frequent(train, rows).notes[0]
-    assert nearest_answer(train, rows, TfidfIndex([prompt_text(row) for row in train])).outputs == ["B", "A"]
+    assert nearest_answer(train, rows, TfidfIndex([row.question for row in train])).outputs == ["B", "A"]
     learned = classifier(records(questions(40)), records(questions(10, 100)))
     assert learned.outputs == [answer for _, answer in questions(10, 100)]
     with pytest.raises(InputError, match="1,001 different answers"):

@@ -12,8 +12,8 @@ from luthier.drift.statistics import (
     difference_of_shares,
     holm,
     stability_index,
-    wilson,
 )
+from luthier.evaluation.intervals import wilson
 
 
 def test_the_stability_index_is_its_formula() -> None:
@@ -69,6 +69,9 @@ def test_p_values_are_corrected_as_holm_says() -> None:
 
 
 def test_intervals_are_the_published_ones() -> None:
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)  # Newcombe 1998, "Two-sided intervals", table I
+    share = wilson(81, 263)
+    assert (share.low, share.high) == pytest.approx(
+        (0.2553, 0.3662), abs=5e-5
+    )  # Newcombe 1998, "Two-sided intervals", table I
     assert difference_of_shares(56, 70, 48, 80) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
     assert difference_of_shares(0, 10, 0, 20) == pytest.approx((0, -0.1611, 0.2775), abs=5e-5)

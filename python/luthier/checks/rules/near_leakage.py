@@ -17,10 +17,7 @@ def look(context: Context) -> Finding | Skipped:
     """
     if not context.held_out:
         return Skipped(CODE, "needs held-out rows: --test FILE")
-    records = context.data.rows
-    training: dict[bytes, list[int]] = {}
-    for index, record in enumerate(records):
-        training.setdefault(key(conversation(record)), []).append(index)
+    records, training = context.data.rows, context.inputs
     rows: list[FindingRow] = []
     leaked = total = 0
     for file in context.held_out:
