@@ -77,7 +77,7 @@ class Plans:
             )
         ]
 
-    def section(self, roof: float) -> str:
+    def section(self, roof: float | None) -> str:
         """One table."""
         lines = [
             "## What a plan foretells\n",
@@ -113,6 +113,7 @@ def _plan_and_fit(bench: Bench, training: Training) -> Foretold:
             "epochs": _EPOCHS,
             "order": "file",
             "threads": bench.settings["threads"],
+            "dtype": bench.settings["dtype"],
         }
         planned = json.loads(bench.run([*bench.luthier("plan", rows, **options), "--json"]))
         begin = time.monotonic()
