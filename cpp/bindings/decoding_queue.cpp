@@ -69,8 +69,8 @@ void bind_decoding_queue(pybind11::module_& module) {
       .def_readonly("token", &DecodedToken::token)
       .def_property_readonly(
           "finish", [](const DecodedToken& self) { return name_of(self.finish); },
-          "Empty while the answer goes on; else end, length or nothing allowed. Only with length the token is a part of "
-          "the answer.")
+          "Empty while the answer goes on; else end, length or nothing allowed. Only with length the token is a part "
+          "of the answer.")
       .def_readonly("logprob", &DecodedToken::logprob,
                     "By the model at temperature 1, whatever was allowed; 0 if not asked.")
       .def_readonly("likely", &DecodedToken::likely,
@@ -93,7 +93,8 @@ void bind_decoding_queue(pybind11::module_& module) {
           "allow",
           [](PythonQueue& self, int64_t id, const std::vector<int32_t>& allowed) { self.queue().allow(id, allowed); },
           py::arg("id"), py::arg("allowed"),
-          "Restricts the next token of an answer, and only that, to those whose bit is set: bit t % 32 of word t // 32.")
+          "Restricts the next token of an answer, and only that, to those whose bit is set: bit t % 32 of word "
+          "t // 32.")
       .def(
           "cancel", [](PythonQueue& self, int64_t id) { self.queue().cancel(id); }, py::arg("id"),
           "No more tokens come for the answer; unknown and finished ones are ignored.")

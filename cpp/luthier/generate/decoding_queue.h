@@ -22,9 +22,9 @@
 namespace luthier {
 
 struct DecodingLimits {
-  int64_t max_rows = 64;        // prompts that are answered side by side; more wait
-  int64_t cache_tokens = 32768; // keys and values that are held: of prompts and answers, and of what may come again
-  int64_t step_tokens = 512;    // of prompts computed in one step, so that a long one does not hold up the others
+  int64_t max_rows = 64;         // prompts that are answered side by side; more wait
+  int64_t cache_tokens = 32768;  // keys and values that are held: of prompts and answers, and of what may come again
+  int64_t step_tokens = 512;     // of prompts computed in one step, so that a long one does not hold up the others
 };
 
 struct DecodingRequest {

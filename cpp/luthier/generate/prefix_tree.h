@@ -38,8 +38,8 @@ class PrefixTree {
   /// Drops what was used longest ago and is not in use. Call finish for each leaf.
   PrefixNode* add(std::span<const int32_t> prompt, int64_t room);
 
-  /// The sequence that ended at `leaf` is over: `answer` are the tokens behind the leaf that have keys and values, which
-  /// stay; the rest of the `room` rows is free again, and so are the leaf's own rows that were never computed.
+  /// The sequence that ended at `leaf` is over: `answer` are the tokens behind the leaf that have keys and values,
+  /// which stay; the rest of the `room` rows is free again, and so are the leaf's own rows that were never computed.
   void finish(PrefixNode* leaf, std::span<const int32_t> answer, int64_t room);
 
   /// The ancestors of a node as attention wants them, root first, without the node.
