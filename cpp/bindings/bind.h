@@ -29,4 +29,7 @@ void bind_train(pybind11::module_& module);
 /// generate, threads and the instruction set.
 void bind_generate(pybind11::module_& module);
 
+/// DecodingQueue and DecodedToken.
+void bind_decoding_queue(pybind11::module_& module);
+
 }  // namespace luthier

@@ -34,6 +34,8 @@ ORDER = (
     "verdict",
     "report",
     "watch",
+    "serve",
+    "chat",
     "demo",
     "cli",
     "__main__",

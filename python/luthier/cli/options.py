@@ -145,6 +145,20 @@ def open_run(folder: Path, dtype: str | None) -> Run:
     return run if dtype is None else run.with_dtype(dtype)
 
 
+def system_message(run: Path | None, given: Path | None) -> str | None:
+    """The system message in a file, else the one that a run was fitted with; None where there is neither.
+
+    Raises InputError where the file cannot be read.
+    """
+    from luthier.records.reader import system_text
+    from luthier.training.run import Run
+
+    if given is not None:
+        return system_text(given)
+    of_run = Run(run).settings.get("system") if run is not None else None
+    return None if of_run is None else system_text(Path(of_run))
+
+
 def print_result(value: Any, as_json: bool, plain: Callable[[], None]) -> None:
     """Prints `value` as JSON on stdout, or lets `plain` print it for people."""
     if as_json:
