@@ -13,7 +13,6 @@ from luthier.evaluation import ClassFigures, Classification, Evaluation, Interva
 from luthier.evaluation.fields import FieldFigures
 from luthier.evaluation.ratios import Ratios
 from luthier.evaluation.rules import RuleFigures
-from luthier.generation import Labels
 from luthier.verdict import (
     CheckFinding,
     Evidence,
@@ -278,35 +277,6 @@ def test_a_manager_understands_why_not_to_fine_tune() -> None:
         "a bag of words (TF-IDF + logistic regression), which learns in seconds and answers in 0.3 ms a request, is "
         "better: use that, do not fine-tune"
     )
-
-
-def constrained(kind: str, name: str, difference: float, low: float, high: float) -> Rival:
-    return replace(rival(kind, difference, low, high, f"{name}, constrained to labels"), constraint="labels")
-
-
-def test_a_constrained_prompt_that_is_as_good_is_enough() -> None:
-    better = constrained("prompt", "untuned, prompt alone", 0.2, 0.14, 0.26)
-    judged = replace(GOOD, tuned=replace(tuned(), constraint=Labels(("files", "mail"))))
-    assert judge_run(replace(judged, rivals=(*GOOD.rivals, better))).outcome == "SHIP"
-    as_good = constrained("few_shot", "untuned, 4 similar examples", 0.01, -0.03, 0.05)
-    found = judge_run(replace(judged, rivals=(*GOOD.rivals, as_good)))
-    assert found.outcome == "RETHINK"
-    assert found.reasons[0].startswith(
-        "prompting with 4 similar examples, answers constrained to labels, is within the noise: do not fine-tune"
-    )
-
-
-def test_free_answers_beside_the_constrained_ones_are_a_remark() -> None:
-    judged = replace(GOOD, tuned=replace(tuned(), constraint=Labels(("files", "mail"))))
-    worse, better = rival("tuned", 0.05, 0.01, 0.09), rival("tuned", -0.05, -0.09, -0.01)
-    found = judge_run(replace(judged, free=worse))
-    assert found.outcome == "SHIP"
-    assert [str(reason) for reason in found.remarks] == [
-        "judged by answers constrained to labels (accuracy 90.0%); with free ones it has 85.0%, difference +5.0 "
-        "points, 95% interval +1.0 to +9.0"
-    ]
-    assert "free answers are better: leave out --constrain" in str(judge_run(replace(judged, free=better)).remarks[0])
-    assert judge_run(replace(GOOD, free=worse)).remarks == ()
 
 
 def test_a_hold_says_what_to_do_and_lists_everything_that_is_in_the_way() -> None:
