@@ -31,6 +31,7 @@ __all__: list[str] = [
     "SentencePieceModel",
     "StepResult",
     "TensorBytes",
+    "TokenTrie",
     "Trainer",
     "divide_rows",
     "forest_costs",
@@ -641,6 +642,25 @@ class DecodingQueue:
     @property
     def waiting(self) -> int: ...
 
+class TokenTrie:
+    """
+    A closed set of answers as a tree of their tokens, each followed by an end token.
+    """
+
+    def __init__(
+        self,
+        sequences: collections.abc.Sequence[collections.abc.Sequence[int]],
+        end_tokens: collections.abc.Sequence[int],
+    ) -> None:
+        """
+        Raises InputError for no sequences, and for one that holds an end token.
+        """
+
+    def __len__(self) -> int:
+        """
+        Its nodes.
+        """
+
 def divide_rows(dataset: Dataset, examples: collections.abc.Sequence[int], parts: int) -> list[list[int]]:
     """
     The examples of a step cut into parts that cost about the same; shared prefixes stay together, and parts at the end may be empty.
@@ -662,9 +682,10 @@ def generate(
     seed: int = 0,
     max_rows: int = 64,
     on_done: typing.Any = None,
+    constraint: typing.Any = None,
 ) -> list[list[int]]:
     """
-    The answers to token prompts, in their order, without the end token. on_done(finished) is called after each token and may raise.
+    The answers to token prompts, in their order, without the end token. on_done(finished) is called after each token and may raise. constraint is a TokenTrie, or a function (prompts, tokens, masks) that gets places among the prompts, the newest token of each (-1: none yet) and a tensor [prompts, (vocabulary + 31) // 32] of int32 zeros, in which it sets bit t % 32 of word t // 32 where token t may come next.
     """
 
 def instruction_set() -> str:

@@ -52,6 +52,7 @@ HEAVY = (
     "jsonschema_rs",
     "huggingface_hub",
     "usearch",
+    "llguidance",
 )
 
 

@@ -137,7 +137,7 @@ def _other_answers(baselines: Baselines | None) -> dict[tuple[str, int], dict[st
     """By row: the answers of the baselines, as kind to (name, answer). A constant says nothing about a row."""
     found: dict[tuple[str, int], dict[str, tuple[str, str]]] = defaultdict(dict)
     for result in [] if baselines is None else baselines.results:
-        if result.kind != "constant":
+        if result.kind not in ("constant", "tuned"):  # nor do the tuned model's own free answers
             for one in result.evaluation.predictions:
                 kind = result.name if result.kind == "predictions" else result.kind
                 found[one.file, one.line][kind] = (result.name, one.output)

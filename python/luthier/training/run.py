@@ -22,6 +22,7 @@ from luthier.training.settings import Full, Lora, adapter_values, canonical_key,
 if TYPE_CHECKING:
     from luthier.baselines import Baselines
     from luthier.evaluation import Evaluation
+    from luthier.generation.constraint import Constraint
     from luthier.generation.file import GenerationStats
     from luthier.models.model import Model
     from luthier.records.record import Record
@@ -174,6 +175,8 @@ class Run:
         from luthier.evaluation import evaluate
         from luthier.splits import open_sealed
 
+        if isinstance(options.get("constrain"), str):
+            options["constrain"] = self.constraint(options["constrain"], options.get("schema"))
         model = self.model()
         if isinstance(test, str | PathLike):
             options = self.reading(**options)
@@ -192,12 +195,28 @@ class Run:
         except OSError:
             return None
 
+    def constraint(self, kind: str, schema: Mapping[str, Any] | None = None) -> Constraint:
+        """What answers are constrained to: the answers of the training rows (`labels`), or `schema` or else what they
+        have in common (`schema`). Raises InputError, as where the training file is gone or has changed."""
+        from luthier.evaluation.constrain import constraint_of
+        from luthier.records import read
+
+        train = self.training_file()
+        if train is None:
+            if kind == "schema" and schema is not None:
+                return constraint_of(kind, [], schema)
+            option = "--labels FILE" if kind == "labels" else "--schema FILE"
+            raise InputError(f"{self.folder}: the file that the run learned from is gone or has changed; give {option}")
+        answers = [row.reference for row in read(train, **self._reading({"skip_bad": True}))]
+        return constraint_of(kind, [answer for answer in answers if answer is not None], schema, str(train))
+
     def baselines(self, tuned: Evaluation, test: Any, train: Any = None, **options: Any) -> Baselines:
         """Runs the baselines on the rows of `test`, on which `tuned` is the run's evaluation, and compares.
 
         They learn from the run's training file, or from `train`; the untuned model is the run's base. Writes
         baselines.json and baseline_predictions.jsonl into the run's folder, or to `out`. `options` are those of
-        `luthier.baseline`. Raises InputError where the training file is gone or has changed.
+        `luthier.baseline`; answers are constrained as those of `tuned` are. Raises InputError where the training file
+        is gone or has changed.
         """
         from luthier.baselines import baseline
 
@@ -215,9 +234,16 @@ class Run:
         }
         return baseline(train, test=test, tuned=tuned, **(own | self.reading(**options)))
 
-    def generate(self, prompts: Any, max_new_tokens: int = 256, temperature: float = 0.0, seed: int = 0) -> Any:
+    def generate(
+        self,
+        prompts: Any,
+        max_new_tokens: int = 256,
+        temperature: float = 0.0,
+        seed: int = 0,
+        constraint: Constraint | None = None,
+    ) -> Any:
         """The tuned model's answer to a text or a list of messages, or its answers to a list of these."""
-        return self.model().generate(prompts, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+        return self.model().generate(prompts, max_new_tokens, temperature, seed, constraint)
 
     def generate_file(
         self, source: str | PathLike[str], destination: str | PathLike[str], **options: Any
