@@ -206,6 +206,15 @@ def test_answers_that_are_not_json_where_most_are(tmp_path: Path) -> None:
     assert lines(report, "schema") == [8, 9] and report["schema"].severity == "warning"
 
 
+def test_rows_that_call_tools_may_answer_in_words(tmp_path: Path) -> None:
+    rows = [chat(f"text {index} of the page", "Yes.") for index in range(60)]
+    for index, row in enumerate(rows[5:]):
+        call = {"function": {"name": "read", "arguments": {"n": index}}}
+        row["messages"][-1] = {"role": "assistant", "tool_calls": [call]}
+    report = check(write(tmp_path / "a.jsonl", rows))
+    assert "schema" in {skipped.code for skipped in report.skipped}
+
+
 def test_answers_that_break_the_schema_are_named_with_the_path(tmp_path: Path) -> None:
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
