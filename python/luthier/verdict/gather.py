@@ -9,7 +9,7 @@ from typing import Any
 from luthier.baselines import Baselines
 from luthier.baselines.files import BASELINES_FILE, read_baselines
 from luthier.errors import InputError
-from luthier.evaluation import Evaluation, read_evaluation
+from luthier.evaluation import Evaluation, SeedFigures, read_evaluation
 from luthier.evaluation.perplexity import Perplexity
 from luthier.training.metrics_log import read_metrics
 from luthier.training.run_record import read_record
@@ -35,6 +35,7 @@ def gather(folder: Path, results: Path | None = None) -> Evidence:
     check = optional_values(place / CHECK_FILE)
     if check is not None and check.get("test") not in (None, tuned.test):
         check = None  # of another test file
+    seeds = tuned.block(SeedFigures) or SeedFigures(tuned.metric, {})
     try:
         forgetting = optional_values(place / FORGETTING_FILE) or optional_values(folder / FORGETTING_FILE)
         return Evidence(
@@ -43,11 +44,14 @@ def gather(folder: Path, results: Path | None = None) -> Evidence:
             skipped=() if found is None else tuple((one.name, one.reason) for one in found.skipped),
             leaked=None if check is None else leaked_rows(check, "leakage", tuned),
             nearly_leaked=None if check is None else leaked_rows(check, "near-leakage", tuned),
+            misspelt=0 if check is None else misspelt_rows(check, tuned),
             findings=findings(check, record),
             train_rows=(record.get("rows") or {}).get("rows"),
             forgot=None if forgetting is None else forgot(forgetting),
             losses=losses(folder, record, tuned),
             test_use=use_of_test(record, tuned),
+            seeds=tuple(seeds.runs.values()),
+            missing_seeds=seeds.missing,
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(
@@ -87,6 +91,13 @@ def leaked_rows(check: Mapping[str, Any], code: str, tuned: Evaluation) -> int |
     named = {(row["other"]["file"], row["other"]["line"]) for row in finding["rows"] if row.get("other")}
     count = len(evaluated & named)
     return count if count or not finding["count"] or named else min(int(finding["count"]), tuned.n)
+
+
+def misspelt_rows(check: Mapping[str, Any], tuned: Evaluation) -> int:
+    """How many of the evaluated rows have a label in another spelling than the usual one of the training rows."""
+    evaluated = {(one.file, one.line) for one in tuned.predictions}
+    rows = [row for one in check["findings"] if one["code"] == "label-variant" for row in one["rows"]]
+    return len(evaluated & {(row["file"], row["line"]) for row in rows})
 
 
 def findings(check: Mapping[str, Any] | None, record: Mapping[str, Any]) -> tuple[CheckFinding, ...]:
