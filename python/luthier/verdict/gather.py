@@ -46,7 +46,7 @@ def gather(folder: Path, results: Path | None = None) -> Evidence:
             nearly_leaked=None if check is None else leaked_rows(check, "near-leakage", tuned),
             misspelt=0 if check is None else misspelt_rows(check, tuned),
             findings=findings(check, record),
-            train_rows=(record.get("rows") or {}).get("rows"),
+            train_rows=training_rows(check, record),
             forgot=None if forgetting is None else forgot(forgetting),
             losses=losses(folder, record, tuned),
             test_use=use_of_test(record, tuned),
@@ -111,6 +111,14 @@ def findings(check: Mapping[str, Any] | None, record: Mapping[str, Any]) -> tupl
     return tuple(CheckFinding(code, one["severity"], int(one["count"])) for code, one in counted.items())
 
 
+def training_rows(check: Mapping[str, Any] | None, record: Mapping[str, Any]) -> int | None:
+    """How many rows the findings are about: those of the training file, without the general rows of a replay."""
+    if check is not None and "rows" in check:
+        return int(check["rows"])
+    rows = record.get("rows")
+    return None if rows is None else int(rows["rows"]) - int(rows.get("replay", 0))
+
+
 def forgot(values: Mapping[str, Any]) -> Forgot:
     """From the content of forgetting.json, as `luthier.forgetting.Forgetting.to_json` gives it."""
     rises = [LossRise("general text", **_change(values["general"]))]
@@ -136,7 +144,11 @@ def losses(folder: Path, record: Mapping[str, Any], tuned: Evaluation) -> Losses
 
 def use_of_test(record: Mapping[str, Any], tuned: Evaluation) -> TestUse:
     """How the test file was used, from run.json and the seal beside the file."""
-    opened = [(digest, one) for digest, one in (record.get("test_opened") or {}).items() if one["file"] == tuned.test]
+    opened = [
+        (digest, one)
+        for digest, one in (record.get("test_opened") or {}).items()
+        if tuned.test in (one["file"], *one.get("also", ()))
+    ]
     seal = sealed_test(tuned.test)
     if not opened:
         return TestUse(None if seal is None else len(seal.openings), seal is not None)

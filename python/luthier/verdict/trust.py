@@ -113,5 +113,4 @@ def _rows(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
 
 def _rows_of(count: int, rows: int) -> str:
     """`3 of 200 test rows stand`."""
-    stand = "row stands" if count == 1 else "rows stand"
-    return f"{count:,} of {rows:,} test {stand}"
+    return f"{count:,} of {rows:,} test rows {'stands' if count == 1 else 'stand'}"
