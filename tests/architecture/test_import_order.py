@@ -34,6 +34,8 @@ ORDER = (
     "verdict",
     "report",
     "watch",
+    "serve",
+    "chat",
     "demo",
     "cli",
     "__main__",
@@ -49,6 +51,8 @@ HEAVY = (
     "sacrebleu",
     "jsonschema_rs",
     "huggingface_hub",
+    "usearch",
+    "llguidance",
 )
 
 

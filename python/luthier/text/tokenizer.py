@@ -162,6 +162,10 @@ class Tokenizer:
         """The compiled template for chats with tools, where the model has one for them. Raises InputError."""
         return None if self.tool_template is None else ChatTemplate(self.tool_template, self.special_tokens)
 
+    def to_json(self) -> str:
+        """The content of a tokenizer.json, in which every control token is special."""
+        return json.dumps(with_special(self._description, frozenset(self.control.by_text)), ensure_ascii=False)
+
     def save(self, folder: str | PathLike[str]) -> None:
         """Writes tokenizer.json, tokenizer_config.json and chat_template.jinja, as Transformers' AutoTokenizer reads
         them. The folder is made if it is missing."""

@@ -22,6 +22,7 @@ OWN_FILES: Final = (
     "ledger.jsonl",
     "evaluation.json",
     "predictions.jsonl",
+    "free_predictions.jsonl",
     "baselines.json",
     "baseline_predictions.jsonl",
     "check.json",

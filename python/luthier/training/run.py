@@ -24,6 +24,7 @@ from luthier.training.settings import Full, Lora, adapter_values, canonical_key,
 if TYPE_CHECKING:
     from luthier.baselines import Baselines
     from luthier.evaluation import Evaluation
+    from luthier.generation.constraint import Constraint
     from luthier.generation.file import GenerationStats
     from luthier.models.model import Model
     from luthier.records.record import Record
@@ -185,9 +186,11 @@ class Run:
         from luthier.evaluation import evaluate
         from luthier.splits import open_sealed
 
+        if isinstance(options.get("constrain"), str):
+            options["constrain"] = self.constraint(options["constrain"], options.get("schema"))
         model = self.model()
         if isinstance(test, str | PathLike):
-            options = self._reading(options)
+            options = self.reading(**options)
             open_sealed(test, by=opened_by, run=self.folder)
             run_record.count_test_opening(self.folder, Path(test))
         place = Path(out) if out is not None else self.folder
@@ -205,12 +208,28 @@ class Run:
         except OSError:
             return None
 
+    def constraint(self, kind: str, schema: Mapping[str, Any] | None = None) -> Constraint:
+        """What answers are constrained to: the answers of the training rows (`labels`), or `schema` or else what they
+        have in common (`schema`). Raises InputError, as where the training file is gone or has changed."""
+        from luthier.evaluation.constrain import constraint_of
+        from luthier.records import read
+
+        train = self.training_file()
+        if train is None:
+            if kind == "schema" and schema is not None:
+                return constraint_of(kind, [], schema)
+            option = "--labels FILE" if kind == "labels" else "--schema FILE"
+            raise InputError(f"{self.folder}: the file that the run learned from is gone or has changed; give {option}")
+        answers = [row.reference for row in read(train, **self._reading({"skip_bad": True}))]
+        return constraint_of(kind, [answer for answer in answers if answer is not None], schema, str(train))
+
     def baselines(self, tuned: Evaluation, test: Any, train: Any = None, **options: Any) -> Baselines:
         """Runs the baselines on the rows of `test`, on which `tuned` is the run's evaluation, and compares.
 
         They learn from the run's training file, or from `train`; the untuned model is the run's base. Writes
         baselines.json and baseline_predictions.jsonl into the run's folder, or to `out`. `options` are those of
-        `luthier.baseline`. Raises InputError where the training file is gone or has changed.
+        `luthier.baseline`; answers are constrained as those of `tuned` are. Raises InputError where the training file
+        is gone or has changed.
         """
         from luthier.baselines import baseline
 
@@ -226,11 +245,18 @@ class Run:
             "dtype": self._dtype or str(settings["dtype"]),
             "out": self.folder,
         }
-        return baseline(train, test=test, tuned=tuned, **(own | self._reading(options)))
+        return baseline(train, test=test, tuned=tuned, **(own | self.reading(**options)))
 
-    def generate(self, prompts: Any, max_new_tokens: int = 256, temperature: float = 0.0, seed: int = 0) -> Any:
+    def generate(
+        self,
+        prompts: Any,
+        max_new_tokens: int = 256,
+        temperature: float = 0.0,
+        seed: int = 0,
+        constraint: Constraint | None = None,
+    ) -> Any:
         """The tuned model's answer to a text or a list of messages, or its answers to a list of these."""
-        return self.model().generate(prompts, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+        return self.model().generate(prompts, max_new_tokens, temperature, seed, constraint)
 
     def generate_file(
         self, source: str | PathLike[str], destination: str | PathLike[str], **options: Any
@@ -238,7 +264,7 @@ class Run:
         """Answers the rows of a file and writes them with `output`; options as in `luthier.generation.file`."""
         from luthier.generation.file import generate_file
 
-        return generate_file(self.model(), source, destination, **self._reading(options))
+        return generate_file(self.model(), source, destination, **self.reading(**options))
 
     def export(self, to: str | PathLike[str], dtype: str = "bfloat16") -> Path:
         """Writes a Transformers folder in which the adapter is merged into the weights. Raises InputError,
@@ -249,8 +275,9 @@ class Run:
         model = self.model("float32")
         return write_merged_folder(model.decoder, model.tokenizer, model.source, to, dtype=dtype)
 
-    def _reading(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Options with the run's columns and system message where the caller gives none."""
+    def reading(self, **options: Any) -> dict[str, Any]:
+        """Options for `luthier.read`, and what takes them: the run's columns, system message and format where `options`
+        gives none."""
         settings = self.settings
         own = {key: settings[key] for key in ("text", "label", "system", "format") if settings.get(key) is not None}
         return own | {key: value for key, value in options.items() if value is not None}

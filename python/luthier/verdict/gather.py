@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from luthier.baselines import Baselines
+from luthier.baselines import BaselineResult, Baselines
 from luthier.baselines.files import BASELINES_FILE, read_baselines
 from luthier.errors import InputError
-from luthier.evaluation import Evaluation, SeedFigures, read_evaluation
+from luthier.evaluation import Comparison, Evaluation, SeedFigures, read_evaluation
 from luthier.evaluation.perplexity import Perplexity
 from luthier.training.metrics_log import read_metrics
 from luthier.training.run_record import read_record
@@ -52,6 +52,7 @@ def gather(folder: Path, results: Path | None = None) -> Evidence:
             test_use=use_of_test(record, tuned),
             seeds=tuple(seeds.runs.values()),
             missing_seeds=seeds.missing,
+            free=None if found is None else free_answers(found),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(
@@ -70,15 +71,23 @@ def matching_baselines(folder: Path, tuned: Evaluation) -> Baselines | None:
 
 def rivals(found: Baselines) -> tuple[Rival, ...]:
     """The baselines as what a verdict is given by."""
-    return tuple(
-        Rival(
-            result.name,
-            result.kind,
-            compared.primary.second,
-            compared.primary.interval,
-            result.milliseconds_per_request,
-        )
-        for result, compared in zip(found.results, found.comparisons, strict=True)
+    return tuple(_rival(result, compared) for result, compared in found.rivals)
+
+
+def free_answers(found: Baselines) -> Rival | None:
+    """The tuned model with free answers, where its answers were constrained."""
+    return None if found.free is None else _rival(*found.free)
+
+
+def _rival(result: BaselineResult, compared: Comparison) -> Rival:
+    constraint = result.evaluation.constraint
+    return Rival(
+        result.name,
+        result.kind,
+        compared.primary.second,
+        compared.primary.interval,
+        result.milliseconds_per_request,
+        None if constraint is None else constraint.kind,
     )
 
 

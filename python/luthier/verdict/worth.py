@@ -50,6 +50,7 @@ def worth(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
     yield from _seeds(evidence, rivals, won=bool(rivals) and set(standings.values()) == {"better"})
     for name, reason in evidence.skipped:
         yield Reason("not-run", "remark", f"{name}: not run: {reason}")
+    yield from _constraint(evidence)
 
 
 def standing(difference: Interval, noise: float) -> Standing:
@@ -101,8 +102,10 @@ def _as_good(evidence: Evidence, rival: Rival) -> str:
                 f"a search does the job, do not fine-tune {compared}"
             )
         case "prompt" | "few_shot":
-            how = rival.name.removeprefix("untuned, ")
+            how = rival.name.removeprefix("untuned, ").split(", constrained to ")[0]
             way = "prompting without examples" if rival.kind == "prompt" else f"prompting with {how}"
+            if rival.constraint is not None:
+                way += f", answers constrained to {rival.constraint},"
             return f"{way} is {relation}: do not fine-tune {compared}"
         case _:
             return (
@@ -124,6 +127,20 @@ def _undecided(evidence: Evidence, rival: Rival, noise: float) -> Reason:
         f"{evidence.tuned.n:,} test rows do not tell whether the tuned model is better than {rival.name} "
         f"({_figures(evidence, rival)})",
         f"{wanted} would, if the difference stays what it seems",
+    )
+
+
+def _constraint(evidence: Evidence) -> Iterator[Reason]:
+    constraint, free = evidence.tuned.constraint, evidence.free
+    if constraint is None or free is None:
+        return
+    better = free.difference.high < 0
+    yield Reason(
+        "constrained",
+        "remark",
+        f"judged by answers constrained to {constraint.kind} ({_metric(evidence)} {evidence.figure:.1%}); with free "
+        f"ones it has {free.figure:.1%}, difference {_points(free.difference)}",
+        "free answers are better: leave out --constrain" if better else "",
     )
 
 
