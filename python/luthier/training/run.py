@@ -12,11 +12,13 @@ from luthier import durable
 from luthier.errors import InputError
 from luthier.training import run_record
 from luthier.training.ledger_file import LedgerLine, read_ledger
-from luthier.training.loop import LEDGER_FILE, METRICS_FILE, fit_to_folder
+from luthier.training.loop import LEDGER_FILE, METRICS_FILE
 from luthier.training.metrics_log import read_metrics
 from luthier.training.progress import open_progress
 from luthier.training.ranks import open_ranks
 from luthier.training.result import ADAPTER, MODEL
+from luthier.training.seed_figures import with_seeds
+from luthier.training.seeds import done_seeds, fit_seeds
 from luthier.training.settings import Full, Lora, adapter_values, canonical_key, compose
 
 if TYPE_CHECKING:
@@ -45,7 +47,8 @@ def fit(
         run = lu.fit(lu.read("train.jsonl"), model="MODEL", adapter=lu.Lora(rank=16), out="runs/a", epochs=2)
 
     `rows` and `valid` are files, Records, or lists of conversations that end with an answer. `settings` are the flags
-    of `luthier fit` with underscores (epochs, steps, batch_size, learning_rate, max_length, dtype, seed, resume, ...).
+    of `luthier fit` with underscores (epochs, steps, batch_size, learning_rate, max_length, dtype, seed, seeds, resume,
+    ...). With `seeds` the run of the first seed is returned; its `seed_runs` are all of them.
     Raises InputError for wrong input or settings, KeyboardInterrupt (with a checkpoint saved) when interrupted.
     """
     values, train_rows, valid_rows = flat_call(rows, valid, adapter, {"model": model, "out": out, **settings})
@@ -85,7 +88,7 @@ def run_fit(
     with open_ranks() as ranks:
         settings = continued_settings(values) if values.get("resume") else compose(values)
         with open_progress(quiet or not ranks.first) as progress:
-            out = fit_to_folder(settings, progress, train_rows, valid_rows, ranks)
+            out = fit_seeds(settings, progress, train_rows, valid_rows, ranks)
     run = Run(out)
     if settings.data.test is not None and ranks.first:
         run.evaluate(settings.data.test, opened_by="fit")
@@ -162,11 +165,19 @@ class Run:
         other._dtype = dtype
         return other
 
+    @property
+    def seed_runs(self) -> list[Run]:
+        """After `fit --seeds` the runs that differ in the seed alone, this one first, then the others that are done;
+        else only this one."""
+        done, _ = done_seeds(self.folder, self.record)
+        return [self, *(Run(folder) for folder in done.values())]
+
     def evaluate(
         self, test: Any, out: str | PathLike[str] | None = None, *, opened_by: str = "evaluate", **options: Any
     ) -> Evaluation:
         """Answers the rows of a test file and compares; writes evaluation.json and predictions.jsonl into the run's
-        folder.
+        folder. After `fit --seeds` the runs with other seeds answer them, too, and their figures are beside the run's
+        own: `evaluation.block(SeedFigures)`.
 
         Column names and the system message are those of the run unless given. Every opening of a test file is counted
         in run.json, and in the seal beside the file where `luthier split` made it, as one by `opened_by`. `options` are
@@ -182,7 +193,9 @@ class Run:
             options = self.reading(**options)
             open_sealed(test, by=opened_by, run=self.folder)
             run_record.count_test_opening(self.folder, Path(test))
-        return evaluate(model, test, out=out if out is not None else self.folder, **options)
+        place = Path(out) if out is not None else self.folder
+        found = evaluate(model, test, out=place, **options)
+        return with_seeds(self, found, test, place, options, self._dtype)
 
     def training_file(self) -> Path | None:
         """The file that the run learned from, if it is still there with the same content."""
@@ -279,6 +292,10 @@ class Run:
             facts += [("steps", str(len(metrics))), ("loss", f"{metrics[0]['loss']:.4f} to {metrics[-1]['loss']:.4f}")]
         if best := record.get("best"):
             facts.append(("valid loss", f"{best['valid_loss']:.4f} after step {best['step']}"))
+        if len(runs := self.seed_runs) > 1:
+            losses = [best["valid_loss"] for run in runs if (best := run.record.get("best"))]
+            spread = f"; valid loss {min(losses):.4f} to {max(losses):.4f}" if losses else ""
+            facts.append(("seeds", f"{', '.join(str(run.settings['seed']) for run in runs)}{spread}"))
         if rows := record.get("rows"):
             facts.append(("rows", f"{rows['used']:,} of {rows['rows']:,} used"))
         return facts
