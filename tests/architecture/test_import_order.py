@@ -24,6 +24,7 @@ ORDER = (
     "export",
     "models",
     "generation",
+    "delivery",
     "evaluation",
     "baselines",
     "checks",
@@ -49,6 +50,8 @@ HEAVY = (
     "sacrebleu",
     "jsonschema_rs",
     "huggingface_hub",
+    "gguf",
+    "xllamacpp",
 )
 
 
