@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +16,14 @@ from luthier.training.loop import LEDGER_FILE, METRICS_FILE
 from luthier.training.metrics_log import read_metrics
 from luthier.training.progress import open_progress
 from luthier.training.ranks import open_ranks
-from luthier.training.result import ADAPTER, MODEL
+from luthier.training.result import ADAPTER, result_folder
 from luthier.training.seed_figures import with_seeds
 from luthier.training.seeds import done_seeds, fit_seeds
 from luthier.training.settings import Full, Lora, adapter_values, canonical_key, compose
 
 if TYPE_CHECKING:
     from luthier.baselines import Baselines
+    from luthier.delivery import Export
     from luthier.evaluation import Evaluation
     from luthier.generation.constraint import Constraint
     from luthier.generation.file import GenerationStats
@@ -147,12 +148,7 @@ class Run:
 
         record = self.record
         settings = record["settings"]
-        result = self.folder / (ADAPTER if settings["adapter"] == "lora" else MODEL)
-        if not result.is_dir():
-            raise InputError(
-                f"{self.folder}: the run is {record['status']} and has no {result.name}/ yet; "
-                f"continue it with: luthier fit --resume --out {self.folder}"
-            )
+        result = result_folder(self.folder, record)
         kind = dtype or self._dtype or str(settings["dtype"])
         if kind not in self._models:
             base, adapter = (settings["model"], result) if result.name == ADAPTER else (str(result), None)
@@ -220,7 +216,7 @@ class Run:
                 return constraint_of(kind, [], schema)
             option = "--labels FILE" if kind == "labels" else "--schema FILE"
             raise InputError(f"{self.folder}: the file that the run learned from is gone or has changed; give {option}")
-        answers = [row.reference for row in read(train, **self._reading({"skip_bad": True}))]
+        answers = [row.reference for row in read(train, **self.reading(skip_bad=True))]
         return constraint_of(kind, [answer for answer in answers if answer is not None], schema, str(train))
 
     def baselines(self, tuned: Evaluation, test: Any, train: Any = None, **options: Any) -> Baselines:
@@ -266,14 +262,32 @@ class Run:
 
         return generate_file(self.model(), source, destination, **self.reading(**options))
 
-    def export(self, to: str | PathLike[str], dtype: str = "bfloat16") -> Path:
-        """Writes a Transformers folder in which the adapter is merged into the weights. Raises InputError,
-        LuthierError.
-        """
-        from luthier.export.merged import write_merged_folder
+    def export(
+        self,
+        to: str | PathLike[str],
+        format: str = "merged",
+        *,
+        dtype: str | None = None,
+        quant: str | None = None,
+        verify: bool = True,
+        check: Sequence[str] = (),
+        rows: str | PathLike[str] | None = None,
+        on_stage: Callable[[str], None] = lambda stage: None,
+    ) -> Export:
+        """Writes the result into the new folder `to`, tries it with the run's own rows, and gives what was measured.
 
-        model = self.model("float32")
-        return write_merged_folder(model.decoder, model.tokenizer, model.source, to, dtype=dtype)
+            run.export("folder"); run.export("gguf", "gguf", quant="Q8_0"); run.export("lora", "gguf-lora")
+
+        `format` is peft, merged, gguf or gguf-lora; `dtype` float32, float16 or bfloat16; `quant`, for gguf, Q8_0, Q4_0
+        or Q4_K. `check` names loaders to try as well, `rows` a file of rows to try instead of the run's. Raises
+        InputError for what cannot be exported, LuthierError with the numbers for what does not answer as the run does;
+        nothing is left then.
+        """
+        from luthier.delivery import choose, deliver
+        from luthier.training.subject import subject_of
+
+        choice = choose(format, dtype, quant, [check] if isinstance(check, str) else check, verify)
+        return deliver(subject_of(self.folder, self.record), to, choice, rows, on_stage)
 
     def reading(self, **options: Any) -> dict[str, Any]:
         """Options for `luthier.read`, and what takes them: the run's columns, system message and format where `options`
