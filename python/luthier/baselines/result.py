@@ -62,7 +62,7 @@ class Baselines:
     """All baselines on `n` rows of `test`, which learned from `train`.
 
     `tuned` is what they were compared with, if anything: one of `comparisons` for each of `results`, in their order,
-    the tuned model first in each.
+    the tuned model first in each. `train_sha256` is that of the file they learned from.
     """
 
     n: int
@@ -72,6 +72,7 @@ class Baselines:
     skipped: list[Skipped] = field(default_factory=list)
     tuned: Evaluation | None = None
     comparisons: list[Comparison] = field(default_factory=list)
+    train_sha256: str | None = None
 
     @property
     def prompt_tokens_saved_per_million_requests(self) -> int | None:
@@ -102,6 +103,7 @@ class Baselines:
             "n": self.n,
             "test": self.test,
             "train": self.train,
+            "train_sha256": self.train_sha256,
             "tuned": None if self.tuned is None else self.tuned.to_json(),
             "baselines": [result.to_json() for result in self.results],
             "comparisons": [comparison.to_json() for comparison in self.comparisons],
@@ -124,6 +126,7 @@ class Baselines:
             skipped=[Skipped(**item) for item in values["skipped"]],
             tuned=None if values["tuned"] is None else Evaluation.from_json(values["tuned"]),
             comparisons=[Comparison.from_json(item) for item in values["comparisons"]],
+            train_sha256=values.get("train_sha256"),
         )
 
     def _of_kind(self, kind: str) -> BaselineResult | None:

@@ -100,6 +100,7 @@ def baseline(
         n=len(rows),
         test=str(held_out.path),
         train=str(learned.path),
+        train_sha256=learned.sha256 or None,
         results=bench.results,
         skipped=bench.skipped,
         tuned=tuned,
