@@ -52,8 +52,8 @@ class Chain:
         """Train, valid and a sealed test file."""
         from luthier.splits import split
 
-        shares = {"test": self.recipe.test, "valid": self.recipe.valid}
-        return split(self.place / ROWS, self.place, group=self.recipe.group, overwrite=True, **shares)
+        test, valid, group = self.recipe.test, self.recipe.valid, self.recipe.group
+        return split(self.place / ROWS, self.place, test=test, valid=valid, group=group, overwrite=True)
 
     def baseline(self) -> Baselines:
         """The cheapest things that could do the job, on the test rows."""

@@ -28,5 +28,5 @@ class Recipe:
 
 RECIPES: dict[Kind, Recipe] = {
     "functions": Recipe(test=0.08, valid=0.05, group="module", fit={"batch_size": 8, "learning_rate": 1e-3}),
-    "sort": Recipe(rows=2000, test=0.1, valid=0.05),
+    "sort": Recipe(rows=1300, test=0.15, valid=0.05, fit={"learning_rate": 1e-3}),
 }

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 WIDTH = 110
 _INDENT = "  "
+_SHOWN_REASONS = 8
+_SHOWN_FINDINGS = 4
 _MARKS = {"untrusted": "-", "rethink": "-", "hold": "-", "passed": "+"}
 
 
@@ -60,8 +62,10 @@ def check_lines(report: CheckReport, place: Path) -> Iterator[str]:
     known = dict(report.facts)
     tokens = f"; tokens {known['tokens'].partition(';')[0]}" if "tokens" in known else ""
     yield f"{report.rows:,} rows: {report.tally}{tokens}"
-    for line in list(short_lines(report))[1:]:
-        yield clipped(line.strip().replace(f"{place}{os.sep}", ""), WIDTH)
+    found = [line.strip().replace(f"{place}{os.sep}", "") for line in list(short_lines(report))[1:]]
+    yield from (clipped(line, WIDTH) for line in found[:_SHOWN_FINDINGS])
+    if len(found) > _SHOWN_FINDINGS:
+        yield f"(and {len(found) - _SHOWN_FINDINGS} more)"
 
 
 def split_lines(found: Split) -> Iterator[str]:
@@ -137,12 +141,17 @@ def _answer(asked: str, untuned: Prediction | None, tuned: Prediction) -> Iterat
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
-    """Why: what decided first, then what is in order."""
-    reasons = verdict.deciding if verdict.outcome == "SHIP" else (*verdict.deciding, *verdict.passed)
-    for reason in reasons:
+    """Why, what decided first coming first; of what is in order, where something is not, only how much it is."""
+    deciding = verdict.deciding
+    for reason in deciding[:_SHOWN_REASONS]:
         first, *rest = textwrap.wrap(str(reason), WIDTH - 4, break_long_words=False, break_on_hyphens=False)
         yield f"{_MARKS[reason.effect]} {first}"
         yield from (f"  {line}" for line in rest)
+    left_out = [f"{len(deciding) - _SHOWN_REASONS} more of these"] if len(deciding) > _SHOWN_REASONS else []
+    if verdict.outcome != "SHIP" and verdict.passed:
+        left_out.append(f"{len(verdict.passed)} things in order")
+    if left_out:
+        yield f"  (and {', '.join(left_out)})"
 
 
 def times(seconds: dict[str, float]) -> str:

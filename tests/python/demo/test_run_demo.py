@@ -21,7 +21,7 @@ from tiny_model import TinyShape, make_tiny_model
 
 STAGES = ["check", "split", "baseline", "fit", "evaluate", "verdict", "report"]
 QUICK: dict[str, Any] = {"batch_size": 4, "rank": 2, "dtype": "float32"}
-MOST_LINES = 60
+MOST_LINES = 58
 MOST_COLUMNS = 120
 
 

@@ -68,8 +68,15 @@ def test_the_verdict_is_listed_with_what_decided_first() -> None:
     lines = list(verdict_lines(Verdict("RETHINK", looked_at, Thresholds())))
     assert lines[0].startswith("- a bag of words is as good; use it")
     assert lines[1].startswith("  use it")
-    assert lines[-1] == "+ 60 test rows"
+    assert lines[-1] == "  (and 1 things in order)"
     assert list(verdict_lines(Verdict("SHIP", looked_at[1:], Thresholds()))) == ["+ 60 test rows"]
+
+
+def test_of_many_reasons_the_first_are_listed() -> None:
+    many = tuple(Reason(f"r{index}", "hold", f"reason {index}") for index in range(12))
+    lines = list(verdict_lines(Verdict("HOLD", many, Thresholds())))
+    assert lines[0] == "- reason 0" and lines[-2] == "- reason 7"
+    assert lines[-1] == "  (and 4 more of these)"
 
 
 def test_figures_and_tables_are_plain() -> None:

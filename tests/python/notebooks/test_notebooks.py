@@ -70,7 +70,7 @@ def test_a_notebook_runs_with_a_tiny_model(
 def test_a_notebook_is_short_and_its_outputs_are_small(path: Path) -> None:
     assert len(notebook(path).cells) <= MOST_CELLS
     assert path.stat().st_size <= MOST_BYTES
-    assert all(len(line) <= 120 for cell in notebook(path).cells for line in cell.source.splitlines())
+    assert all(len(line) <= 120 for cell in code(path) for line in cell.source.splitlines())
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
