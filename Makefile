@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint python/constraints.txt
 CXX_FILES := $(shell git ls-files '*.cpp' '*.h' 2>/dev/null)
+# With a browser on the machine the report is tested in it.
+BROWSER := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 export LUTHIER_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/luthier
 
 .PHONY: demo notebooks test check format bench wheel sanitize clean build build-tests model
@@ -20,7 +22,7 @@ export LUTHIER_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)
 demo: build
 	$(BIN)/luthier demo
 
-test: build-tests $(VENV)/.test model
+test: build-tests $(VENV)/.test $(if $(BROWSER),$(VENV)/.browser) model
 	ctest --test-dir build --output-on-failure
 	$(BIN)/python -m pytest tests
 
@@ -75,7 +77,7 @@ build-tests: $(VENV)/.build
 	  else echo "GoogleTest is missing: sudo apt-get install libgtest-dev" >&2; exit 1; fi; fi
 	$(INSTALL) --no-build-isolation --config-settings=cmake.define.LUTHIER_BUILD_TESTS=ON --editable .
 
-$(VENV)/.test $(VENV)/.check $(VENV)/.bench: $(VENV)/.%: pyproject.toml python/constraints.txt | $(VENV)/.build
+$(VENV)/.test $(VENV)/.check $(VENV)/.bench $(VENV)/.browser: $(VENV)/.%: pyproject.toml python/constraints.txt | $(VENV)/.build
 	$(INSTALL) --group $*
 	@touch $@
 

@@ -35,7 +35,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         aside.write_bytes(content)
         sync(aside)
         os.replace(aside, path)
-    except OSError:
+    except BaseException:
         aside.unlink(missing_ok=True)
         raise
     sync(path.parent)

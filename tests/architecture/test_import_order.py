@@ -49,6 +49,7 @@ HEAVY = (
     "sacrebleu",
     "jsonschema_rs",
     "huggingface_hub",
+    "usearch",
 )
 
 

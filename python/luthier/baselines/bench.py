@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.baselines import simple
 from luthier.baselines.few_shot import few_shot_records
 from luthier.baselines.result import BaselineResult, Kind, Skipped
-from luthier.baselines.retrieval import TfidfIndex
+from luthier.baselines.retrieval import EmbeddingIndex, RowIndex, TfidfIndex
 from luthier.errors import InputError
 from luthier.evaluation import judge
 from luthier.evaluation.answers import Progress, answer_rows, longest_answer
@@ -18,6 +18,7 @@ from luthier.evaluation.tasks import Task
 from luthier.records import Record
 
 if TYPE_CHECKING:
+    from luthier.baselines.encoder import SentenceEncoder
     from luthier.models.model import Model
 
 MOST_FREQUENT = "most frequent answer"
@@ -28,8 +29,9 @@ PROMPT = "untuned, prompt alone"
 
 @dataclass
 class Bench:
-    """`rows` are judged as `task`; `train` is what may be learned from. `on_start` hears the name of each baseline,
-    `on_progress` (rows finished, rows) of those that ask a model. `results` and `skipped` grow."""
+    """`rows` are judged as `task`; `train` is what may be learned from, its rows found by the vectors of `encoder` or,
+    without one, by their words. `on_start` hears the name of each baseline, `on_progress` (rows finished, rows) of
+    those that ask a model. `results` and `skipped` grow."""
 
     rows: Sequence[Record]
     train: Sequence[Record]
@@ -39,9 +41,10 @@ class Bench:
     rules: Sequence[Rule] = ()
     on_start: Callable[[str], None] | None = None
     on_progress: Progress | None = None
+    encoder: SentenceEncoder | None = None
     results: list[BaselineResult] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
-    _index: TfidfIndex | None = None
+    _index: RowIndex | None = None
 
     def run_simple(self) -> None:
         """The baselines without a language model; one that cannot learn from the rows is skipped."""
@@ -86,10 +89,11 @@ class Bench:
         self._start(name)
         self._judge(name, "predictions", outputs, [], (None, None, None), model=name)
 
-    def index(self) -> TfidfIndex:
-        """The training rows' prompts, made once. Raises InputError when they hold no word."""
+    def index(self) -> RowIndex:
+        """The training rows' prompts, made once. Raises InputError when they hold no word to find them by."""
         if self._index is None:
-            self._index = TfidfIndex([row.question for row in self.train])
+            texts = [row.question for row in self.train]
+            self._index = TfidfIndex(texts) if self.encoder is None else EmbeddingIndex(texts, self.encoder)
         return self._index
 
     def _run_simple(self, name: str, kind: Kind, answer: Callable[[], simple.SimpleAnswers]) -> None:

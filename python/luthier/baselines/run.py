@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.baselines.bench import CLASSIFIER, MOST_FREQUENT, NEIGHBOUR, PROMPT, Bench
+from luthier.baselines.encoder import load_encoder
 from luthier.baselines.files import write_baselines
 from luthier.baselines.predictions import read_predictions
 from luthier.baselines.result import Baselines
@@ -21,6 +22,7 @@ from luthier.evaluation.tasks import Task, checked_task, detect_task
 from luthier.records import Record, Records, read
 
 if TYPE_CHECKING:
+    from luthier.baselines.encoder import SentenceEncoder
     from luthier.models.model import Model
 
 EXAMPLES = 4
@@ -43,6 +45,7 @@ def baseline(
     rules: Sequence[str | Rule] = (),
     max_new_tokens: int | None = None,
     max_length: int | None = None,
+    encoder: SentenceEncoder | str | os.PathLike[str] | None = None,
     text: str | None = None,
     label: str | None = None,
     system: str | os.PathLike[str] | None = None,
@@ -59,7 +62,8 @@ def baseline(
     similar training row; the untuned `model` with the prompt alone and with the `k` most similar training rows as
     examples (fewer where prompt and answer would pass `max_length` tokens, by default what the model holds); and every
     file of `predictions`, by name. Without `model`, those that need none. `tuned`, an evaluation on the same rows, is
-    compared with each. `out` is a folder for baselines.json and baseline_predictions.jsonl. The other arguments are
+    compared with each. Similar rows share rare words (TF-IDF) or, with `encoder`, a sentence encoder (`load_encoder`),
+    have near vectors. `out` is a folder for baselines.json and baseline_predictions.jsonl. The other arguments are
     those of `luthier.evaluation.evaluate`; `on_start` hears the name of what is run next. Raises InputError for what
     cannot be read or does not fit together; a baseline that cannot learn from these rows is listed as skipped.
     """
@@ -71,6 +75,7 @@ def baseline(
     reading["format"] = format
     learned = train if isinstance(train, Records) else read(train, **reading)
     held_out = test if isinstance(test, Records) else read(test, **reading)
+    vectors = load_encoder(encoder) if isinstance(encoder, str | os.PathLike) else encoder
     untuned = None if model is None else _loaded(model, dtype)
     rows, examples = list(held_out)[:limit], list(learned)
     if untuned is not None:  # tool calls are compared as the model's template writes them
@@ -85,7 +90,7 @@ def baseline(
     names = [*(predictions or {})]
     if taken := {MOST_FREQUENT, CLASSIFIER, NEIGHBOUR, PROMPT}.intersection(names):
         raise InputError(f"[baseline] '{taken.pop()}' is a baseline of its own; give the predictions another name")
-    bench = Bench(rows, examples, str(held_out.path), known, schema, parsed, on_start, on_progress)
+    bench = Bench(rows, examples, str(held_out.path), known, schema, parsed, on_start, on_progress, vectors)
     if tuned is not None:
         _check_same_rows(tuned, rows)
         max_new_tokens = max_new_tokens or tuned.max_new_tokens
@@ -101,6 +106,7 @@ def baseline(
         test=str(held_out.path),
         train=str(learned.path),
         train_sha256=learned.sha256 or None,
+        encoder=None if vectors is None else vectors.name,
         results=bench.results,
         skipped=bench.skipped,
         tuned=tuned,

@@ -55,6 +55,8 @@ def cells(found: Baselines) -> list[list[str]]:
 def remarks(found: Baselines) -> list[str]:
     """What stands below the table, a line each."""
     lines = ["In brackets: 95 % intervals. ms and tokens (prompt + new): means per request, many answered at once."]
+    if found.encoder is not None:
+        lines.append(f"Similar training rows were found by the sentence encoder {found.encoder}.")
     lines += [f"{result.name}: {note}" for result in found.results for note in result.notes]
     lines += [f"{skipped.name}: not run: {skipped.reason}" for skipped in found.skipped]
     saved = found.prompt_tokens_saved_per_million_requests

@@ -11,13 +11,14 @@ from luthier.cli import options
 
 
 def command(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Rows to learn from: JSONL or CSV.")],
-    test: Annotated[Path, typer.Option("--test", help="Rows with the right answers: JSONL or CSV.")] = ...,  # type: ignore[assignment]
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Rows to learn from: JSONL, CSV, Parquet, ...")],
+    test: Annotated[Path, typer.Option("--test", help="Rows with the right answers: JSONL, CSV, Parquet, ...")],
     model: Annotated[
         str | None,
         typer.Option("--model", help="The untuned model: folder, GGUF file, known name or hub id [default: none]"),
     ] = None,
     k: options.Examples = 4,
+    encoder: options.Encoder = None,
     predictions: options.Predictions = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for baselines.json and baseline_predictions.jsonl.")
@@ -65,6 +66,7 @@ def command(
             test=test,
             model=model,
             k=k,
+            encoder=encoder,
             predictions=options.named_files(predictions),
             out=out,
             task=task,

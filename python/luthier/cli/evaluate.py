@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def command(
     run: options.RunArgument = None,
-    test: Annotated[Path, typer.Option("--test", help="Rows with the right answers: JSONL, CSV, Parquet, ....")] = ...,  # type: ignore[assignment]
+    *,
+    test: Annotated[Path, typer.Option("--test", help="Rows with the right answers: JSONL, CSV, Parquet, ...")],
     model: options.ModelOption = None,
     adapter: options.AdapterFolder = None,
     out: Annotated[
@@ -49,6 +50,7 @@ def command(
         ),
     ] = None,
     k: options.Examples = 4,
+    encoder: options.Encoder = None,
     predictions: options.Predictions = None,
     forgetting: Annotated[
         bool,
@@ -75,15 +77,20 @@ def command(
     Prints tables, and writes evaluation.json, predictions.jsonl and, with baselines, baselines.json. A run that is
     compared with the baselines gets a verdict, and the exit status is 0 for SHIP, 3 for HOLD, 4 for RETHINK.
     """
+    from luthier.baselines.encoder import load_encoder
     from luthier.errors import InputError
     from luthier.generation.progress import Stages
 
     options.check_choice(run, model, adapter)
-    if baselines_from is not None and (predictions or baselines is False):
-        raise InputError("--baselines-from brings all baselines; give it without --predictions and --no-baselines")
-    if run is None and (baselines or predictions or baselines_from):
+    if baselines_from is not None and (predictions or encoder or baselines is False):
+        raise InputError(
+            "--baselines-from brings all baselines; give it without --predictions, --encoder and --no-baselines"
+        )
+    if run is None and (baselines or predictions or encoder or baselines_from):
         raise InputError("baselines need rows to learn from: luthier baseline TRAIN --test TEST --model MODEL")
     options.set_threads(threads)
+    if encoder and baselines is False:
+        raise InputError("--encoder is for the baselines; leave out --no-baselines")
     files = options.named_files(predictions)
     limits = options.checked_thresholds(thresholds)
     given: dict[str, Any] = {"max_new_tokens": max_new_tokens, "text": text, "label": label, "system": system}
@@ -101,9 +108,10 @@ def command(
 
                 read_baselines(baselines_from)
             wanted = baselines_from is not None or wants_baselines(opened, baselines, bool(files))
+            vectors = load_encoder(encoder) if wanted and encoder else None  # a wrong one is said before the answers
             result = opened.evaluate(test, out=out, **own)
             if wanted:
-                given |= {"max_new_tokens": result.max_new_tokens, "k": k, "predictions": files}
+                given |= {"max_new_tokens": result.max_new_tokens, "k": k, "predictions": files, "encoder": vectors}
                 given |= {} if out is None else {"out": out}
                 found = opened.baselines(result, test, earlier=baselines_from, **given, **calls)
                 from luthier.verdict import give_verdict

@@ -12,8 +12,9 @@ from luthier.cli import options
 
 def command(
     run: options.RunArgument = None,
-    source: Annotated[Path, typer.Option("--in", help="Chat or prompt rows: JSONL, CSV, Parquet, ....")] = ...,  # type: ignore[assignment]
-    destination: Annotated[Path, typer.Option("--out", help="File for the same rows with 'output'.")] = ...,  # type: ignore[assignment]
+    *,
+    source: Annotated[Path, typer.Option("--in", help="Chat or prompt rows: JSONL, CSV, Parquet, ...")],
+    destination: Annotated[Path, typer.Option("--out", help="File for the same rows with 'output'.")],
     model: options.ModelOption = None,
     adapter: options.AdapterFolder = None,
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Longest answer in tokens.")] = 256,

@@ -45,6 +45,13 @@ Rules = Annotated[
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="JSON Schema that the answers should keep.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first rows of the test file.")]
 Examples = Annotated[int, typer.Option("--k", min=1, help="Similar training rows in a prompt with examples.")]
+Encoder = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        help="A sentence encoder, folder or hub id, that finds similar training rows [default: TF-IDF]",
+    ),
+]
 Predictions = Annotated[
     list[str] | None,
     typer.Option(

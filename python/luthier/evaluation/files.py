@@ -48,7 +48,7 @@ def read_evaluation(folder: Path) -> Evaluation:
     try:
         values = json.loads(_text(path))
         return Evaluation.from_json(values, [prediction(item) for item in json_lines(folder / PREDICTIONS_FILE)])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise InputError(f"{path}: not the result of an evaluation by this version ({_short(error)})") from None
 
 

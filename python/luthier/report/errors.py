@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from luthier.baselines import Baselines
 from luthier.baselines.retrieval import TfidfIndex
@@ -93,7 +93,7 @@ def _confusions(wrong: Sequence[Prediction]) -> tuple[Confusion, ...]:
 def _test_rows(run: Run, evaluation: Evaluation, wrong: Sequence[Prediction], notes: list[str]) -> list[Record | None]:
     """The record of each wrong row, from the test file; None where it is gone or says something else now."""
     try:
-        found = {(record.file, record.line): record for record in read(evaluation.test, **_reading(run))}
+        found = {(record.file, record.line): record for record in read(evaluation.test, **run.reading(skip_bad=True))}
     except InputError as error:
         notes.append(f"the rows' prompts are not shown: {error}")
         return [None] * len(wrong)
@@ -118,7 +118,7 @@ def _nearest(run: Run, records: Sequence[Record | None], notes: list[str]) -> li
         notes.append("the nearest training rows are not shown: the training file is gone or has changed")
         return nothing
     try:
-        train = list(read(path, **_reading(run)))
+        train = list(read(path, **run.reading(skip_bad=True)))
         index = TfidfIndex([row.question for row in train])
     except InputError as error:
         notes.append(f"the nearest training rows are not shown: {error}")
@@ -142,9 +142,3 @@ def _other_answers(baselines: Baselines | None) -> dict[tuple[str, int], dict[st
                 kind = result.name if result.kind == "predictions" else result.kind
                 found[one.file, one.line][kind] = (result.name, one.output)
     return found
-
-
-def _reading(run: Run) -> dict[str, Any]:
-    settings = run.settings
-    own = {key: settings[key] for key in ("text", "label", "system", "format") if settings.get(key) is not None}
-    return own | {"skip_bad": True}

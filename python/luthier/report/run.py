@@ -67,4 +67,9 @@ def write_report(
         write_text(path, content)
     except OSError as error:
         raise LuthierError(f"[report] cannot write {path}: {error.strerror or error}") from error
-    return Report(path, parts, write_model_card(opened, parts))
+    try:
+        card = write_model_card(opened, parts)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        card = None
+        parts.notes.append(f"the model card: a file of the run is damaged ({type(error).__name__}: {error})")
+    return Report(path, parts, card)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from luthier.baselines.show import cells, remarks
 from luthier.evaluation.calibration import Calibration
-from luthier.evaluation.classes import OTHER
+from luthier.evaluation.classes import OTHER, ClassFigures
 from luthier.evaluation.fields import FieldFigures
+from luthier.evaluation.ratios import Ratios
 from luthier.evaluation.result import METRIC_NAMES
 from luthier.report.charts import Bar, calibration_chart, intervals_chart, learning_chart
 from luthier.report.parts import Parts
@@ -73,10 +74,11 @@ def classes_view(parts: Parts) -> dict[str, Any] | None:
         return None
     limits = parts.verdict.thresholds if parts.verdict is not None else Thresholds()
     classes, fields = evaluation.classification, evaluation.block(FieldFigures)
+    known: Mapping[str, ClassFigures | Ratios]
     if classes is not None:
-        what, known, recall = "class", list(classes.per_class.items()), limits.class_recall
+        what, known, recall = "class", classes.per_class, limits.class_recall
     elif fields is not None:
-        what, known, recall = "field", list(fields.per_field.items()), 0.0  # type: ignore[arg-type]
+        what, known, recall = "field", fields.per_field, 0.0
     else:
         return None
     rows = [
@@ -89,7 +91,7 @@ def classes_view(parts: Parts) -> dict[str, Any] | None:
             "width": f"{100 * one.f1:.1f}",
             "low": one.support >= limits.class_support and (one.recall < recall or one.f1 < limits.class_f1),
         }
-        for name, one in known
+        for name, one in known.items()
     ]
     return {"what": what, "rows": rows}
 

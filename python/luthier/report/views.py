@@ -29,7 +29,6 @@ def view(parts: Parts, safe: Callable[[str], Any]) -> dict[str, Any]:
     """The values of the template; `safe` marks text that is HTML already."""
     record = parts.record
     settings = record["settings"]
-    versions = record.get("versions") or {}
     model = str(settings.get("model"))
     started = str(record.get("started", ""))[:10]
     method = f"LoRA of rank {settings.get('rank')}" if settings.get("adapter") == "lora" else "every weight"
@@ -39,10 +38,11 @@ def view(parts: Parts, safe: Callable[[str], Any]) -> dict[str, Any]:
     def attempt(part: str, make: Callable[[], Any]) -> Any:
         try:
             return make()
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             notes.append(f"{part}: not shown, a file of the run is damaged ({type(error).__name__}: {error})")
             return None
 
+    version = attempt("versions", lambda: (record.get("versions") or {}).get("luthier", "")) or ""
     return {
         "title": f"{name}: Luthier report",
         "name": name,
@@ -50,7 +50,7 @@ def view(parts: Parts, safe: Callable[[str], Any]) -> dict[str, Any]:
         "folder": str(parts.folder),
         "sections": SECTIONS,
         "verdict": verdict_view(parts),
-        "figures": figures_view(parts),
+        "figures": attempt("figures", lambda: figures_view(parts)) or [],
         "notes": notes,
         "baselines": attempt("baselines", lambda: baselines_view(parts, safe)),
         "learning": attempt("learning", lambda: learning_view(parts, safe)),
@@ -58,12 +58,12 @@ def view(parts: Parts, safe: Callable[[str], Any]) -> dict[str, Any]:
         "classes": attempt("classes", lambda: classes_view(parts)),
         "confusion": attempt("confusion", lambda: confusion_view(parts)),
         "errors": attempt("errors", lambda: errors_view(parts, safe)),
-        "data": data_card(record, parts.evaluation),
+        "data": attempt("data", lambda: data_card(record, parts.evaluation)) or [],
         "ledger": attempt("ledger", lambda: ledger_view(parts)),
         "check": attempt("checks", lambda: check_view(parts.check)),
         "forgetting": attempt("forgetting", lambda: forgetting_view(parts.forgetting)),
-        "settings": settings_view(record),
-        "version": versions.get("luthier", ""),
+        "settings": attempt("settings", lambda: settings_view(record)) or [],
+        "version": version,
     }
 
 

@@ -176,7 +176,7 @@ class Run:
 
         model = self.model()
         if isinstance(test, str | PathLike):
-            options = self._reading(options)
+            options = self.reading(**options)
             open_sealed(test, by=opened_by, run=self.folder)
             run_record.count_test_opening(self.folder, Path(test))
         return evaluate(model, test, out=out if out is not None else self.folder, **options)
@@ -229,7 +229,7 @@ class Run:
             "dtype": self._dtype or str(settings["dtype"]),
             "out": self.folder,
         }
-        return baseline(train, test=test, tuned=tuned, **(own | self._reading(options)))
+        return baseline(train, test=test, tuned=tuned, **(own | self.reading(**options)))
 
     def generate(self, prompts: Any, max_new_tokens: int = 256, temperature: float = 0.0, seed: int = 0) -> Any:
         """The tuned model's answer to a text or a list of messages, or its answers to a list of these."""
@@ -241,7 +241,7 @@ class Run:
         """Answers the rows of a file and writes them with `output`; options as in `luthier.generation.file`."""
         from luthier.generation.file import generate_file
 
-        return generate_file(self.model(), source, destination, **self._reading(options))
+        return generate_file(self.model(), source, destination, **self.reading(**options))
 
     def export(self, to: str | PathLike[str], dtype: str = "bfloat16") -> Path:
         """Writes a Transformers folder in which the adapter is merged into the weights. Raises InputError,
@@ -252,8 +252,9 @@ class Run:
         model = self.model("float32")
         return write_merged_folder(model.decoder, model.tokenizer, model.source, to, dtype=dtype)
 
-    def _reading(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Options with the run's columns and system message where the caller gives none."""
+    def reading(self, **options: Any) -> dict[str, Any]:
+        """Options for `luthier.read`, and what takes them: the run's columns, system message and format where `options`
+        gives none."""
         settings = self.settings
         own = {key: settings[key] for key in ("text", "label", "system", "format") if settings.get(key) is not None}
         return own | {key: value for key, value in options.items() if value is not None}

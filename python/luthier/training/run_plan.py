@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from luthier.drift.reference import build_reference
 from luthier.errors import InputError
 from luthier.training import fit_model
 from luthier.training.disk_plan import DiskPlan, check_disk, plan_disk
@@ -166,7 +167,8 @@ def plan_run(
     if settings.run.threads is not None:
         _core.set_threads(settings.run.threads)
     source = locate(settings.model)
-    train, valid = load_rows(settings.data, load_tokenizer(source), train_records, valid_records)
+    tokenizer = load_tokenizer(source)
+    train, valid = load_rows(settings.data, tokenizer, train_records, valid_records)
     decoder = load_decoder(source, settings.run.dtype)
     if isinstance(settings.adapter, Lora):
         fit_model.attach(decoder, settings.adapter, settings.run.seed, source.name)
@@ -179,7 +181,10 @@ def plan_run(
         micro_tokens = settings.run.micro_tokens
         trainer = fit_model.make_trainer(decoder, settings)
         pace = measure_pace(trainer, decoder, train.dataset, survey, micro_tokens, settings.method)
-        measured = plan_time(pace, preparation, survey, validation, resources.steps.validations())
+        begin = time.perf_counter()
+        build_reference(train.sample, tokenizer)
+        finishing = time.perf_counter() - begin
+        measured = plan_time(pace, preparation, finishing, survey, validation, resources.steps.validations())
     used = [line for line in train.dataset.ledger() if line["dropped"] is None]
     tokens = sum(line["tokens"] for line in used)
     adapter = settings.adapter

@@ -61,12 +61,12 @@ def read_evaluated(folder: Path) -> Evaluated:
     try:
         values: dict[str, Any] = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
         rows, right = int(values["n"]), round(float(values["exact_match"]) * int(values["n"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         rows = right = None
     try:
         lines = (folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
         outputs = tuple(str(json.loads(line)["output"]) for line in lines)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         outputs = ()
     return Evaluated(rows, right, outputs) if rows else Evaluated(outputs=outputs)
 

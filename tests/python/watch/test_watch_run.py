@@ -42,6 +42,16 @@ def test_rows_like_those_of_the_fit_are_kept(watched: WatchCase, tmp_path: Path,
     assert found.notes == () and json.dumps(found.to_json())
 
 
+def test_new_rows_may_have_any_format(watched: WatchCase, tmp_path: Path) -> None:
+    path = tmp_path / "new.rows"
+    path.write_text("text\n" + "\n".join(f"my invoice {index} is wrong" for index in range(40)), encoding="utf-8")
+    with pytest.raises(InputError, match=r"new\.rows"):
+        watch_run(Run(watched.run), path, answers=False)
+    assert watch_run(Run(watched.run), path, answers=False, format="csv").rows == 40
+    code, out, err = luthier("watch", str(watched.run), str(path), "--no-answers", "--format", "csv", "--json")
+    assert code in (0, 3, 4) and json.loads(out)["rows"] == 40, err
+
+
 def test_a_fallen_accuracy_asks_for_a_new_fit(watched: WatchCase, tmp_path: Path, answering: Install) -> None:
     wrong_half = iter(range(10_000))
     answering(lambda name, record: str(record.reference) if next(wrong_half) % 2 else "login")
