@@ -41,7 +41,7 @@ format: $(VENV)/.check
 
 # In their folder, with the outputs kept in the files.
 notebooks: build $(VENV)/.test model
-	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False notebooks/*.ipynb
+	$(BIN)/python tests/python/notebooks/keep_outputs.py notebooks/*.ipynb
 
 bench: build $(VENV)/.test $(VENV)/.bench model
 	$(BIN)/python tests/benchmarks/run.py

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 WIDTH = 110
 _INDENT = "  "
-_SHOWN_REASONS = 8
+_SHOWN_REASONS = 5
 _SHOWN_FINDINGS = 4
 _MARKS = {"untrusted": "-", "rethink": "-", "hold": "-", "passed": "+"}
 
@@ -143,11 +143,12 @@ def _answer(asked: str, untuned: Prediction | None, tuned: Prediction) -> Iterat
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
     """Why, what decided first coming first; of what is in order, where something is not, only how much it is."""
     deciding = verdict.deciding
-    for reason in deciding[:_SHOWN_REASONS]:
+    shown = len(deciding) if verdict.outcome == "SHIP" else _SHOWN_REASONS
+    for reason in deciding[:shown]:
         first, *rest = textwrap.wrap(str(reason), WIDTH - 4, break_long_words=False, break_on_hyphens=False)
         yield f"{_MARKS[reason.effect]} {first}"
         yield from (f"  {line}" for line in rest)
-    left_out = [f"{len(deciding) - _SHOWN_REASONS} more of these"] if len(deciding) > _SHOWN_REASONS else []
+    left_out = [f"{len(deciding) - shown} more of these"] if len(deciding) > shown else []
     if verdict.outcome != "SHIP" and verdict.passed:
         left_out.append(f"{len(verdict.passed)} things in order")
     if left_out:
