@@ -1,6 +1,7 @@
 # make demo    a real model fitted to a real task, from nothing
 # make test    GoogleTest and pytest, everything
 # make check   formats, linters, types, include order, the generated stub
+# make notebooks  runs the notebooks and keeps what they show
 # make bench   speed and memory against TRL + PEFT and others, interleaved; about an hour
 # make wheel   dist/*.whl
 # make sanitize  the C++ tests under the address and undefined-behaviour sanitizers
@@ -15,7 +16,7 @@ CXX_FILES := $(shell git ls-files '*.cpp' '*.h' 2>/dev/null)
 BROWSER := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 export LUTHIER_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/luthier
 
-.PHONY: demo test check format bench wheel sanitize clean build build-tests model
+.PHONY: demo notebooks test check format bench wheel sanitize clean build build-tests model
 .DELETE_ON_ERROR:
 
 demo: build
@@ -37,6 +38,10 @@ format: $(VENV)/.check
 	$(BIN)/clang-format -i $(CXX_FILES)
 	$(BIN)/ruff format python tests
 	$(BIN)/ruff check --fix python tests
+
+# In their folder, with the outputs kept in the files.
+notebooks: build $(VENV)/.test model
+	$(BIN)/python tests/python/notebooks/keep_outputs.py notebooks/*.ipynb
 
 bench: build $(VENV)/.test $(VENV)/.bench model
 	$(BIN)/python tests/benchmarks/run.py

@@ -63,7 +63,8 @@ class Baselines:
     """All baselines on `n` rows of `test`, which learned from `train`.
 
     `tuned` is what they were compared with, if anything: one of `comparisons` for each of `results`, in their order,
-    the tuned model first in each. `encoder` is what similar rows were found with, None for TF-IDF.
+    the tuned model first in each. `encoder` is what similar rows were found with, None for TF-IDF; `train_sha256` is
+    that of the file they learned from.
     """
 
     n: int
@@ -73,6 +74,7 @@ class Baselines:
     skipped: list[Skipped] = field(default_factory=list)
     tuned: Evaluation | None = None
     comparisons: list[Comparison] = field(default_factory=list)
+    train_sha256: str | None = None
     encoder: str | None = None
 
     @property
@@ -117,6 +119,7 @@ class Baselines:
             "n": self.n,
             "test": self.test,
             "train": self.train,
+            "train_sha256": self.train_sha256,
             "encoder": self.encoder,
             "tuned": None if self.tuned is None else self.tuned.to_json(),
             "baselines": [result.to_json() for result in self.results],
@@ -140,6 +143,7 @@ class Baselines:
             skipped=[Skipped(**item) for item in values["skipped"]],
             tuned=None if values["tuned"] is None else Evaluation.from_json(values["tuned"]),
             comparisons=[Comparison.from_json(item) for item in values["comparisons"]],
+            train_sha256=values.get("train_sha256"),
             encoder=values.get("encoder"),
         )
 

@@ -116,6 +116,7 @@ def baseline(
         n=len(rows),
         test=str(held_out.path),
         train=str(learned.path),
+        train_sha256=learned.sha256 or None,
         encoder=None if vectors is None else vectors.name,
         results=bench.results,
         skipped=bench.skipped,

@@ -45,6 +45,12 @@ def command(
             help="Compare with the baselines, which learn from the run's training file [default: if it is unchanged]",
         ),
     ] = None,
+    baselines_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--baselines-from", help="Folder of luthier baseline --out, on the same rows: nothing is run again."
+        ),
+    ] = None,
     k: options.Examples = 4,
     encoder: options.Encoder = None,
     predictions: options.Predictions = None,
@@ -82,7 +88,11 @@ def command(
     from luthier.generation.progress import Stages
 
     options.check_choice(run, model, adapter)
-    if run is None and (baselines or predictions or encoder):
+    if baselines_from is not None and (predictions or encoder or baselines is False):
+        raise InputError(
+            "--baselines-from brings all baselines; give it without --predictions, --encoder and --no-baselines"
+        )
+    if run is None and (baselines or predictions or encoder or baselines_from):
         raise InputError("baselines need rows to learn from: luthier baseline TRAIN --test TEST --model MODEL")
     options.set_threads(threads)
     if encoder and baselines is False:
@@ -101,13 +111,17 @@ def command(
         if run is not None:
             opened = options.open_run(run, dtype)
             own["constrain"] = options.chosen_constraint(*chosen, run=opened)
-            wanted = wants_baselines(opened, baselines, bool(files))
+            if baselines_from is not None:  # before minutes are spent on answers
+                from luthier.baselines.files import read_baselines
+
+                read_baselines(baselines_from)
+            wanted = baselines_from is not None or wants_baselines(opened, baselines, bool(files))
             vectors = load_encoder(encoder) if wanted and encoder else None  # a wrong one is said before the answers
             result = opened.evaluate(test, out=out, **own)
             if wanted:
                 given |= {"max_new_tokens": result.max_new_tokens, "k": k, "predictions": files, "encoder": vectors}
                 given |= {} if out is None else {"out": out}
-                found = opened.baselines(result, test, **given, **calls)
+                found = opened.baselines(result, test, earlier=baselines_from, **given, **calls)
                 from luthier.verdict import give_verdict
 
                 verdict = give_verdict(opened, test, limits, out, forgetting, keep, **calls)

@@ -219,15 +219,30 @@ class Run:
         answers = [row.reference for row in read(train, **self.reading(skip_bad=True))]
         return constraint_of(kind, [answer for answer in answers if answer is not None], schema, str(train))
 
-    def baselines(self, tuned: Evaluation, test: Any, train: Any = None, **options: Any) -> Baselines:
+    def baselines(
+        self,
+        tuned: Evaluation,
+        test: Any,
+        train: Any = None,
+        earlier: str | PathLike[str] | None = None,
+        **options: Any,
+    ) -> Baselines:
         """Runs the baselines on the rows of `test`, on which `tuned` is the run's evaluation, and compares.
 
-        They learn from the run's training file, or from `train`; the untuned model is the run's base. Writes
-        baselines.json and baseline_predictions.jsonl into the run's folder, or to `out`. `options` are those of
+        They learn from the run's training file, or from `train`; the untuned model is the run's base. `earlier` is a
+        folder in which `luthier.baseline` has left its results on the same rows: they are compared, and nothing is run.
+        Writes baselines.json and baseline_predictions.jsonl into the run's folder, or to `out`. `options` are those of
         `luthier.baseline`; answers are constrained as those of `tuned` are. Raises InputError where the training file
-        is gone or has changed.
+        is gone or has changed, or where the earlier baselines are of other rows.
         """
-        from luthier.baselines import baseline
+        from luthier.baselines import baseline, compare_earlier
+
+        if earlier is not None:
+            record = self.record
+            digest, base = record["sha256"].get("train_file"), record["settings"]["model"]
+            return compare_earlier(
+                earlier, tuned, train_sha256=digest, model=base, out=options.get("out") or self.folder
+            )
 
         train = train if train is not None else self.training_file()
         if train is None:
