@@ -14,6 +14,9 @@ from luthier.generation.constraint import KINDS, Constraint, Labels, Schema
 MOST_LABELS = 1000
 """More different answers than this are no closed set."""
 
+MOST_CHARACTERS = 1000
+"""A longer answer is no label."""
+
 _OPEN = frozenset(
     ("additionalProperties", "patternProperties", "unevaluatedProperties", "$ref", "allOf", "anyOf", "oneOf")
 )
@@ -103,6 +106,10 @@ def _labels(answers: Sequence[str], source: str) -> Labels:
         raise InputError(
             f"[constrain] {source} hold {len(found):,} different answers, more than {MOST_LABELS:,}: that is no closed "
             "set; give --labels FILE or leave out --constrain"
+        )
+    if (longest := max(map(len, found))) > MOST_CHARACTERS:
+        raise InputError(
+            f"[constrain] {source} hold an answer of {longest:,} characters; a label has {MOST_CHARACTERS:,} at most"
         )
     return Labels(tuple(found))
 

@@ -207,7 +207,7 @@ class Run:
                 return constraint_of(kind, [], schema)
             option = "--labels FILE" if kind == "labels" else "--schema FILE"
             raise InputError(f"{self.folder}: the file that the run learned from is gone or has changed; give {option}")
-        answers = [row.reference for row in read(train, **self._reading({"skip_bad": True}))]
+        answers = [row.reference for row in read(train, **self.reading(skip_bad=True))]
         return constraint_of(kind, [answer for answer in answers if answer is not None], schema, str(train))
 
     def baselines(self, tuned: Evaluation, test: Any, train: Any = None, **options: Any) -> Baselines:

@@ -39,6 +39,8 @@ def test_labels_are_the_different_answers() -> None:
         constraint_of("labels", ["", " "])
     with pytest.raises(InputError, match=r"train.jsonl hold 1,001 different answers, more than 1,000"):
         constraint_of("labels", [str(i) for i in range(MOST_LABELS + 1)], source="train.jsonl")
+    with pytest.raises(InputError, match=r"an answer of 1,001 characters; a label has 1,000 at most"):
+        constraint_of("labels", ["mail", "x" * 1001])
     with pytest.raises(InputError, match="labels or schema, not to 'words'"):
         constraint_of("words", ["a"])
 
