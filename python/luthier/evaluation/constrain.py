@@ -101,15 +101,15 @@ def read_labels(path: str | os.PathLike[str], **reading: Any) -> Labels:
 def _labels(answers: Sequence[str], source: str) -> Labels:
     found = sorted({answer for answer in answers if answer.strip()})
     if not found:
-        raise InputError(f"[constrain] {source} hold no answer to choose labels from; give --labels FILE")
+        raise InputError(f"[constrain] there is no answer to take labels from in {source}; give --labels FILE")
     if len(found) > MOST_LABELS:
         raise InputError(
-            f"[constrain] {source} hold {len(found):,} different answers, more than {MOST_LABELS:,}: that is no closed "
+            f"[constrain] {len(found):,} different answers in {source}, more than {MOST_LABELS:,}: that is no closed "
             "set; give --labels FILE or leave out --constrain"
         )
     if (longest := max(map(len, found))) > MOST_CHARACTERS:
         raise InputError(
-            f"[constrain] {source} hold an answer of {longest:,} characters; a label has {MOST_CHARACTERS:,} at most"
+            f"[constrain] an answer in {source} has {longest:,} characters; a label has {MOST_CHARACTERS:,} at most"
         )
     return Labels(tuple(found))
 
