@@ -24,6 +24,7 @@ ORDER = (
     "export",
     "models",
     "generation",
+    "delivery",
     "evaluation",
     "baselines",
     "checks",
@@ -53,6 +54,8 @@ HEAVY = (
     "huggingface_hub",
     "usearch",
     "llguidance",
+    "gguf",
+    "xllamacpp",
 )
 
 

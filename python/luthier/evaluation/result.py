@@ -16,6 +16,7 @@ from luthier.evaluation.intervals import Interval
 from luthier.evaluation.json_answers import JsonFigures
 from luthier.evaluation.perplexity import Perplexity
 from luthier.evaluation.rules import RuleFigures
+from luthier.evaluation.seeds import SeedFigures
 from luthier.evaluation.tasks import Task
 from luthier.evaluation.writing import TextFigures
 from luthier.generation.constraint import Constraint, constrained_name, constraint_from_json
@@ -32,6 +33,7 @@ BLOCKS = (
     RuleFigures,
     Calibration,
     Perplexity,
+    SeedFigures,
 )
 """Every kind of block, in the order of evaluation.json."""
 
@@ -81,6 +83,11 @@ class Evaluation:
     def block(self, kind: type[AnyBlock]) -> AnyBlock | None:
         """The block of a family, or None where the task has none."""
         return next((block for block in self.blocks if isinstance(block, kind)), None)
+
+    @property
+    def figure(self) -> float:
+        """The figure in the task's own metric."""
+        return self.primary.value if self.primary is not None else self.exact_match
 
     @property
     def classification(self) -> Classification | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from luthier.evaluation import SeedFigures
 from luthier.report.data_card import data_card
 from luthier.report.parts import Parts
 from luthier.report.view_errors import errors_view
@@ -102,6 +103,11 @@ def figures_view(parts: Parts) -> list[dict[str, str]]:
         found.append({"name": "best baseline", "value": f"{closest.second:.1%}", "more": best.second})
         more = f"points; {100 * closest.low:+.1f} to {100 * closest.high:+.1f}"
         found.append({"name": "tuned minus it", "value": f"{100 * closest.difference:+.1f}", "more": more})
+    seeds = evaluation.block(SeedFigures)
+    if seeds is not None and len(seeds.runs) > 1:
+        least, most = min(seeds.runs.values()), max(seeds.runs.values())
+        spread = f"{100 * least:.1f} to {most:.1%}"
+        found.append({"name": f"over {len(seeds.runs)} seeds", "value": spread, "more": f"mean {seeds.mean:.1%}"})
     found.append({"name": "held-out rows", "value": f"{evaluation.n:,}", "more": f"task: {evaluation.task}"})
     return found
 

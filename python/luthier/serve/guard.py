@@ -43,7 +43,7 @@ async def read_body(request: Request, most: int) -> bytes:
     """The body of a request, of at most that many bytes. Raises RequestError for a larger one, before it is read."""
     too_large = RequestError(413, f"the body is larger than {most:,} bytes", code="request_too_large")
     stated = request.headers.get("content-length", "")
-    if stated.isascii() and stated.isdigit() and int(stated) > most:
+    if stated.isascii() and stated.isdigit() and (len(stated) > 15 or int(stated) > most):
         raise too_large
     parts = bytearray()
     async for part in request.stream():

@@ -79,6 +79,11 @@ class Tokenizer:
         unknown = (self._description.get("model") or {}).get("unk_token")
         self._refused = self.control.ids - ({self._first.token_to_id(unknown)} if isinstance(unknown, str) else set())
 
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """The content of tokenizer.json."""
+        return self._description
+
     @classmethod
     def from_folder(cls, path: str | PathLike[str]) -> Tokenizer:
         """Reads tokenizer.json, tokenizer_config.json, the chat template and the end tokens of generation_config.json.

@@ -47,7 +47,7 @@ def worth(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
             "passed",
             f"better than {_all_of(len(rivals))}; the closest, {closest.name}, by {_points(closest.difference)}",
         )
-        yield from _seeds(evidence, rivals)
+    yield from _seeds(evidence, rivals, won=bool(rivals) and set(standings.values()) == {"better"})
     for name, reason in evidence.skipped:
         yield Reason("not-run", "remark", f"{name}: not run: {reason}")
     yield from _constraint(evidence)
@@ -152,12 +152,20 @@ def _missing(evidence: Evidence) -> Iterator[Reason]:
         yield Reason("no-prompting", "hold", "the tuned model was not compared with prompting the untuned one", todo)
 
 
-def _seeds(evidence: Evidence, rivals: list[Rival]) -> Iterator[Reason]:
+def _seeds(evidence: Evidence, rivals: list[Rival], won: bool) -> Iterator[Reason]:
+    """What other seeds bear on: whether a win is luck. Where there is none, the spread is only worth knowing."""
+    if evidence.missing_seeds:
+        missing = ", ".join(map(str, evidence.missing_seeds))
+        todo = "luthier fit --resume --out RUN, and evaluate again"
+        yield Reason("missing-seeds", "remark", f"runs with these seeds are not fitted yet: {missing}", todo)
     if len(evidence.seeds) < 2:
         return
     least, most = min(evidence.seeds), max(evidence.seeds)
-    best = max(rivals, key=lambda rival: rival.figure)
     spread = f"over {len(evidence.seeds)} seeds the {_metric(evidence)} reaches from {least:.1%} to {most:.1%}"
+    if not won:
+        yield Reason("seeds", "remark", spread)
+        return
+    best = max(rivals, key=lambda rival: rival.figure)
     if least <= best.figure:
         yield Reason(
             "seeds",
