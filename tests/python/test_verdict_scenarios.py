@@ -63,9 +63,6 @@ def unseen(lab: Lab) -> Path:
     return lab.file("test", letters(200, seed=2))
 
 
-# Nothing is wrong
-
-
 def test_nothing_is_wrong_from_the_file_of_rows_to_the_verdict(
     lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,9 +91,6 @@ def test_several_seeds_agree(lab: Lab, unseen: Path, tmp_path: Path) -> None:
     assert found.outcome == "SHIP" and "seeds" in found.codes
     assert found.reason("seeds").startswith("over 2 seeds the accuracy reaches from ")
     assert "always above TF-IDF + logistic regression" in found.reason("seeds")
-
-
-# The test rows
 
 
 @pytest.mark.parametrize("shape", ["as they are", "in other case and spacing"])
@@ -206,9 +200,6 @@ def test_test_rows_that_are_unlike_the_training_rows(sorter: Run, tmp_path: Path
     assert "the test rows are unlike the others" in found.reason("overfitting")
 
 
-# Labels
-
-
 def test_one_label_in_twenty_is_wrong(lab: Lab, tmp_path: Path) -> None:
     rows, wrong = relabelled(letters(1000, seed=12, mixed=0.3), 0.05, seed=0)
     run = lab.fit("wrong-5", rows[:800])
@@ -278,9 +269,6 @@ def test_a_rare_class_that_cannot_be_told(lab: Lab, tmp_path: Path) -> None:
     assert found.outcome == "RETHINK" and "as-good:constant" in found.codes
 
 
-# Something cheaper does it
-
-
 def test_a_task_that_a_bag_of_words_solves(lab: Lab, tmp_path: Path) -> None:
     run = lab.fit("easy", letters(600, seed=17, mixed=0.0), epochs=2)
     found = judged(run, lab.file("easy-test", letters(200, seed=18, mixed=0.0)), tmp_path)
@@ -336,9 +324,6 @@ def test_answers_of_another_system(sorter: Run, unseen: Path, tmp_path: Path, sh
         assert "better than all 6 baselines" in found.reason("better")
 
 
-# The model is not fit to be used
-
-
 def test_a_model_that_forgot(lab: Lab, unseen: Path, tmp_path: Path) -> None:
     keep = lab.file("keep", [repeated(word) for word in WORDS])
     run = lab.fit("forgot", letters(800, seed=1), replay=None, replay_share=None)
@@ -375,9 +360,6 @@ def test_a_model_that_learned_its_few_rows_by_heart(lab: Lab, unseen: Path, tmp_
     found = judged(run, unseen, tmp_path)
     assert found.outcome != "SHIP" and "overfitting" in found.codes
     assert "the loss on the test rows is far above that of training" in found.reason("overfitting")
-
-
-# The data
 
 
 def test_a_key_in_the_training_rows(lab: Lab, unseen: Path, tmp_path: Path) -> None:
