@@ -11,7 +11,8 @@ from luthier.evaluation import Comparison, Evaluation, Prediction
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-Kind = Literal["constant", "classifier", "neighbour", "prompt", "few_shot", "predictions"]
+Kind = Literal["constant", "classifier", "neighbour", "prompt", "few_shot", "predictions", "tuned"]
+"""tuned: the tuned model with free answers, beside its constrained ones that are compared; no baseline."""
 
 REQUESTS = 1_000_000
 
@@ -94,6 +95,19 @@ class Baselines:
     def comparison(self, name: str) -> Comparison | None:
         """The comparison of the tuned model with the baseline of this name."""
         return next((found for found in self.comparisons if found.second == name), None)
+
+    @property
+    def rivals(self) -> list[tuple[BaselineResult, Comparison]]:
+        """The baselines, each with the comparison of the tuned model; without the tuned model's own free answers. Empty
+        where nothing was compared."""
+        pairs = zip(self.results, self.comparisons, strict=True) if self.comparisons else ()
+        return [(result, compared) for result, compared in pairs if result.kind != "tuned"]
+
+    @property
+    def free(self) -> tuple[BaselineResult, Comparison] | None:
+        """The tuned model with free answers, where it was compared with its constrained ones."""
+        pairs = zip(self.results, self.comparisons) if self.comparisons else ()
+        return next((pair for pair in pairs if pair[0].kind == "tuned"), None)
 
     def belongs_to(self, evaluation: Evaluation) -> bool:
         """Whether `evaluation` is the one that the baselines were compared with, and not an earlier or later one."""

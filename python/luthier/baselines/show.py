@@ -6,6 +6,7 @@ import html
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from luthier.baselines.bench import TUNED
 from luthier.evaluation.compare import Difference
 from luthier.evaluation.result import METRIC_NAMES, Evaluation
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from luthier.baselines.result import BaselineResult, Baselines
-
-_TUNED = "tuned"
 
 
 def tables(found: Baselines) -> Iterator[RenderableType]:
@@ -44,7 +43,7 @@ def cells(found: Baselines) -> list[list[str]]:
     head = [f"{found.n:,} held-out rows", f"{metric}, %", *(["tuned minus it"] if tuned else [])]
     table = [[*head, "ms", "tokens"]]
     if tuned is not None:
-        table.append([_TUNED, _quality(tuned), "", *_costs_of(tuned)])
+        table.append([tuned.called(TUNED), _quality(tuned), "", *_costs_of(tuned)])
     for result in found.results:
         compared = found.comparison(result.name)
         difference = [] if tuned is None else [_signed(compared.primary) if compared is not None else ""]

@@ -33,6 +33,8 @@ def command(
     task: options.Task = None,
     schema: options.SchemaFile = None,
     rules: options.Rules = None,
+    constrain: options.Constrain = None,
+    labels: options.LabelsFile = None,
     calibration_rows: Annotated[
         int, typer.Option("--calibration-rows", min=0, help="Rows for the calibration of a classification; 0: none.")
     ] = 100,
@@ -76,6 +78,10 @@ def command(
 
     Prints tables, and writes evaluation.json, predictions.jsonl and, with baselines, baselines.json. A run that is
     compared with the baselines gets a verdict, and the exit status is 0 for SHIP, 3 for HOLD, 4 for RETHINK.
+
+    With --constrain the model answers twice: constrained to the labels of the training rows, or to --schema or what
+    their answers have in common, which is what is judged, and freely. So does the untuned model. Without a run the
+    labels and the schema are those of the test rows.
     """
     from luthier.baselines.encoder import load_encoder
     from luthier.errors import InputError
@@ -101,8 +107,10 @@ def command(
     with Stages() as stages:
         calls: dict[str, Any] = {"on_start": stages.start, "on_progress": stages.report}
         own = given | calls | {"calibration_rows": calibration_rows}
+        chosen = (constrain, labels, given["schema"])
         if run is not None:
             opened = options.open_run(run, dtype)
+            own["constrain"] = options.chosen_constraint(*chosen, run=opened)
             if baselines_from is not None:  # before minutes are spent on answers
                 from luthier.baselines.files import read_baselines
 
@@ -121,6 +129,7 @@ def command(
             from luthier.evaluation import evaluate
             from luthier.splits import open_sealed
 
+            own["constrain"] = options.chosen_constraint(*chosen, has_rows=True)
             open_sealed(test, by="evaluate")
             result = evaluate(options.load_model(str(model), adapter, dtype), test, out=out or Path(), **own)
 

@@ -11,6 +11,7 @@ from luthier.evaluation.classes import OTHER, ClassFigures
 from luthier.evaluation.fields import FieldFigures
 from luthier.evaluation.ratios import Ratios
 from luthier.evaluation.result import METRIC_NAMES
+from luthier.generation.constraint import KINDS
 from luthier.report.charts import Bar, calibration_chart, intervals_chart, learning_chart
 from luthier.report.parts import Parts
 from luthier.verdict import Thresholds
@@ -27,10 +28,10 @@ def baselines_view(parts: Parts, safe: Callable[[str], Any]) -> dict[str, Any] |
     if found is None or evaluation is None or evaluation.primary is None:
         return None
     own = evaluation.primary
-    bars = [Bar("tuned", own.value, own.low, own.high, strong=True)]
+    bars = [Bar(_bar_name(evaluation.called("tuned")), own.value, own.low, own.high, strong=True)]
     for result in sorted(found.results, key=lambda one: -_value(one.evaluation.primary)):
         if (one := result.evaluation.primary) is not None:
-            bars.append(Bar(result.name, one.value, one.low, one.high))
+            bars.append(Bar(_bar_name(result.name), one.value, one.low, one.high))
     head, *rows = cells(found)
     metric = METRIC_NAMES.get(evaluation.metric, evaluation.metric)
     chart = safe(intervals_chart(bars, metric[:1].upper() + metric[1:]))
@@ -120,6 +121,13 @@ def confusion_view(parts: Parts) -> dict[str, Any] | None:
         ]
         rows.append({"name": label, "cells": row})
     return {"columns": columns, "rows": rows, "numbered": numbered}
+
+
+def _bar_name(name: str) -> str:
+    """A name that has room above its bar on a phone."""
+    for kind in KINDS:
+        name = name.replace(f", constrained to {kind}", f", {kind} only")
+    return name
 
 
 def _column(index: int, name: str, numbered: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from luthier.evaluation import SeedFigures
 from luthier.report.data_card import data_card
 from luthier.report.parts import Parts
 from luthier.report.view_errors import errors_view
@@ -93,13 +94,20 @@ def figures_view(parts: Parts) -> list[dict[str, str]]:
     if (primary := evaluation.primary) is not None:
         metric = METRIC_NAMES.get(evaluation.metric, evaluation.metric)
         more = f"{100 * primary.low:.1f} to {100 * primary.high:.1f}"
+        if evaluation.constraint is not None:
+            more += f"; answers constrained to {evaluation.constraint.kind}"
         found.append({"name": f"{metric}, tuned", "value": f"{primary.value:.1%}", "more": more})
-    if parts.baselines is not None and parts.baselines.comparisons:
-        closest = min(parts.baselines.comparisons, key=lambda one: one.primary.difference).primary
-        name = min(parts.baselines.comparisons, key=lambda one: one.primary.difference).second
-        found.append({"name": "best baseline", "value": f"{closest.second:.1%}", "more": name})
+    if parts.baselines is not None and parts.baselines.rivals:
+        best = min((compared for _, compared in parts.baselines.rivals), key=lambda one: one.primary.difference)
+        closest = best.primary
+        found.append({"name": "best baseline", "value": f"{closest.second:.1%}", "more": best.second})
         more = f"points; {100 * closest.low:+.1f} to {100 * closest.high:+.1f}"
         found.append({"name": "tuned minus it", "value": f"{100 * closest.difference:+.1f}", "more": more})
+    seeds = evaluation.block(SeedFigures)
+    if seeds is not None and len(seeds.runs) > 1:
+        least, most = min(seeds.runs.values()), max(seeds.runs.values())
+        spread = f"{100 * least:.1f} to {most:.1%}"
+        found.append({"name": f"over {len(seeds.runs)} seeds", "value": spread, "more": f"mean {seeds.mean:.1%}"})
     found.append({"name": "held-out rows", "value": f"{evaluation.n:,}", "more": f"task: {evaluation.task}"})
     return found
 

@@ -100,7 +100,8 @@ class RunPlan:
         if self.time.validation > 0:
             parts += f", validation {duration(self.time.validation)}"
         rests = f"from a step of {self.time.pace.measured_tokens:,} tokens measured now"
-        return f"{duration(self.time.total)} ({parts}; {rests})"
+        runs = "" if self.disk.runs == 1 else f" for each of {self.disk.runs} seeds"
+        return f"{duration(self.time.total)}{runs} ({parts}; {rests})"
 
     def _verdict(self) -> str:
         if self.memory.fits and self.disk.fits:
@@ -228,7 +229,8 @@ def plan_resources(
     survey = survey_steps(decoder, train.dataset, sampler, steps.total_steps, micro_tokens, mode)
     validation = None if valid is None else survey_validation(decoder, valid.dataset, micro_tokens, mode)
     memory = plan_memory(decoder, mode, survey, validation, recompute=settings.run.memory == "low")
-    disk = plan_disk(decoder, mode, steps, Path(settings.run.out), checkpoints)
+    runs = 1 if settings.start.resume else settings.run.seeds  # those that are done have their room
+    disk = plan_disk(decoder, mode, steps, Path(settings.run.out), checkpoints, runs)
     return Resources(steps, survey, validation, memory, disk)
 
 

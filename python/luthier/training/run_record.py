@@ -72,8 +72,8 @@ def count_test_opening(out: Path, path: Path) -> int:
     """Notes in run.json that a test file was opened; gives how often that content has been opened by now, this time
     included.
 
-    Counted by content, so that a renamed file is the same file. Raises InputError without a run or without the file,
-    LuthierError where run.json cannot be written.
+    Counted by content, so that a renamed file is the same file; `also` are its further names. Raises InputError without
+    a run or without the file, LuthierError where run.json cannot be written.
     """
     record = read_record(out)
     try:
@@ -81,6 +81,8 @@ def count_test_opening(out: Path, path: Path) -> int:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     entry = record.setdefault("test_opened", {}).setdefault(digest, {"file": str(path), "times": 0})
+    if str(path) not in (entry["file"], *entry.get("also", ())):
+        entry["also"] = [*entry.get("also", ()), str(path)]
     entry["times"] += 1
     try:
         write_record(out, record)

@@ -15,6 +15,7 @@ from luthier.errors import InputError
 from luthier.records import Message, Record
 from luthier.training.run import Run
 from luthier.watch import watch_run
+from luthier.watch.accuracy import Evaluated, read_evaluated
 
 Install = Callable[[Callable[[str, Record], str]], None]
 
@@ -31,6 +32,16 @@ def evaluated(run: Path, folder: Path, share: float = 0.9, rows: int = 200) -> R
     outputs = [{"output": ("billing", "login", "delivery")[i % 3]} for i in range(rows)]
     (copy / "predictions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in outputs), encoding="utf-8")
     return Run(copy)
+
+
+def test_free_answers_are_compared_with_free_ones(tmp_path: Path) -> None:
+    values = {"n": 4, "exact_match": 0.5, "free": {"n": 4, "exact_match": 0.25}}
+    (tmp_path / "evaluation.json").write_text(json.dumps(values))
+    (tmp_path / "predictions.jsonl").write_text('{"output": "mail"}\n')
+    (tmp_path / "free_predictions.jsonl").write_text('{"output": "Mail, I think."}\n')
+    assert read_evaluated(tmp_path) == Evaluated(4, 1, ("Mail, I think.",))
+    (tmp_path / "evaluation.json").write_text('{"n": 4, "exact_match": 0.5}')
+    assert read_evaluated(tmp_path) == Evaluated(4, 2, ("mail",))
 
 
 def test_rows_like_those_of_the_fit_are_kept(watched: WatchCase, tmp_path: Path, answering: Install) -> None:
