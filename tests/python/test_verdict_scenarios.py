@@ -334,12 +334,6 @@ def test_a_model_that_forgot(lab: Lab, unseen: Path, tmp_path: Path) -> None:
     assert kept["general"]["change"] > 0.03 and kept["keep"] is not None
 
 
-def test_what_was_not_measured_does_not_count_as_passed(sorter: Run, unseen: Path, tmp_path: Path) -> None:
-    found = judged(sorter, unseen, tmp_path, forgetting=False)
-    assert found.outcome == "HOLD" and found.codes == ["forgetting"]
-    assert "what the model forgot was not measured" in found.reason("forgetting")
-
-
 def test_one_answer_in_ten_breaks_the_schema(lab: Lab, tmp_path: Path) -> None:
     rows = forms(900, seed=20)
     urgent = [index for index, one in enumerate(rows[:700]) if question(one).startswith("urgent")]
