@@ -45,6 +45,10 @@ from scenarios.tasks import (
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The small model; what it answers to general questions is kept in a cache of its own."""
     need_core()
+    from luthier import _core
+
+    if _core.instruction_set() != "avx512":  # rounding decides how well so small a model learns a skill
+        pytest.skip("the small models were only tried with AVX512-BF16")
     folder = tmp_path_factory.mktemp("lab")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LUTHIER_CACHE", str(folder / "cache"))
