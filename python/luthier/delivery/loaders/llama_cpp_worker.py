@@ -28,7 +28,7 @@ def main(job_file: str, out_file: str) -> None:
     parameters.n_parallel = 1
     parameters.port = 0
     parameters.hostnames = ["127.0.0.1"]
-    parameters.cpuparams.n_threads = job["threads"]
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = job["threads"]
     if job["lora"]:
         parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(job["lora"], 1.0)]
     server = xllamacpp.Server(parameters)
