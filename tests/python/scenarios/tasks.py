@@ -102,7 +102,7 @@ def relabelled(rows: Sequence[Row], share: float, seed: int) -> tuple[Rows, set[
 
 
 def forms(count: int, seed: int, urgent: float = 0.1) -> Rows:
-    """Letters with answers in JSON; a share of them begins with the word urgent, three times, so that none misses it."""
+    """Letters with answers in JSON; a share of them begins with the word urgent, three times."""
     generator = random.Random(seed)
     rows = []
     for number, one in enumerate(letters(count, seed)):
