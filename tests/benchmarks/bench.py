@@ -40,8 +40,8 @@ class Part(Protocol):
     def measure(self, bench: Bench, number: int) -> Iterator[str]:
         """Measures round `number`, and yields a line to print whenever there is something to keep. Raises Failed."""
 
-    def section(self, roof: float) -> str:
-        """The part of the page, in Markdown; `roof` is the run's median (FLOP/s)."""
+    def section(self, roof: float | None) -> str:
+        """The part of the page, in Markdown; `roof` is what decides what is asked (FLOP/s, see targets.py)."""
 
     def record(self) -> dict[str, Any]:
         """What is kept in the JSON."""
@@ -68,6 +68,11 @@ class Bench:
     def median_roof(self) -> float:
         """The median of all roofs measured so far (FLOP/s)."""
         return median(self.roofs)
+
+    @property
+    def asking_roof(self) -> float | None:
+        """The median roof where it is of bf16 products, None where both sides compute in fp32 (see targets.py)."""
+        return self.median_roof if self.settings["dtype"] == "bfloat16" else None
 
     def call(self, script: str, limit: float | None = None, **values: Any) -> dict[str, Any]:
         """Runs a script beside this file in a process of its own; returns the JSON it writes. `limit` is in seconds.

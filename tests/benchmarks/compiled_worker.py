@@ -2,10 +2,10 @@
 
 python compiled_worker.py SPECIFICATION.json
 
-As TRL trains: bf16 weights, adapters in fp32, autocast to bf16, AdamW, clipping, the head at supervised tokens only.
-All rows of a workload have the same length, so that the decoder is compiled for one shape; the number of supervised
-tokens differs, so that head and loss are compiled for any. The rows of the first two steps are gone over before the
-clock starts, which compiles both ways and changes no weight.
+As TRL trains: bf16 weights, adapters in fp32, autocast to bf16 (or all in fp32), AdamW, clipping, the head at
+supervised tokens only. All rows of a workload have the same length, so that the decoder is compiled for one shape;
+the number of supervised tokens differs, so that head and loss are compiled for any. The rows of the first two steps
+are gone over before the clock starts, which compiles both ways and changes no weight.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     """Runs the steps; per step seconds, tokens and loss, and the seconds of compiling."""
     torch.set_num_threads(job["threads"])
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=torch.bfloat16)
+    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=getattr(torch, job["dtype"]))
     lora = LoraConfig(
         r=job["rank"], lora_alpha=job["alpha"], target_modules="all-linear", lora_dropout=0.0, task_type="CAUSAL_LM"
     )
@@ -40,7 +40,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     head = torch.compile(_head_loss, dynamic=True)
 
     def loss_of(ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=job["dtype"] == "bfloat16"):
             hidden = decoder(input_ids=ids, use_cache=False).last_hidden_state
             targets = labels[:, 1:]
             supervised = targets != IGNORED

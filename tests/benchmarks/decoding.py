@@ -92,7 +92,7 @@ class Decoding:
         """The ratio of the speeds."""
         return [Finding(f"{self.task.key}.prompts_per_second", self.ratio().median)]
 
-    def section(self, roof: float) -> str:
+    def section(self, roof: float | None) -> str:
         """One table."""
         task = self.task
         sides = [[pair[i] for pair in self.rounds] for i in (0, 1)]

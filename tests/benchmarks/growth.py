@@ -98,7 +98,7 @@ class Growth:
         """One, once all sizes are measured."""
         return [self._judge(list(self.found.values()))] if len(self.found) == len(self.jobs) else []
 
-    def section(self, roof: float) -> str:
+    def section(self, roof: float | None) -> str:
         """One table."""
         return self._show(self.found, self.findings(), roof)
 
@@ -166,7 +166,7 @@ def _row_rate(found: Sequence[Measurement]) -> Finding:
     return Finding("rows.rate", 60.0 * done["file_rows"] / seconds)
 
 
-def _models(found: dict[str, Measurement], findings: list[Finding], roof: float) -> str:
+def _models(found: dict[str, Measurement], findings: list[Finding], roof: float | None) -> str:
     lines = [
         "## Growth: the model\n",
         f"Random weights; {_rows_a_step(found)}.\n",
@@ -188,11 +188,11 @@ def _rows_a_step(found: dict[str, Measurement]) -> str:
     return f"{done['rows']} rows of {done['row_tokens']} tokens a step"
 
 
-def _tokens(found: dict[str, Measurement], findings: list[Finding], roof: float) -> str:
+def _tokens(found: dict[str, Measurement], findings: list[Finding], roof: float | None) -> str:
     return f"## Growth: tokens computed at once\n\n{_memory(found)}\n{_verdict(findings, 'tokens.line', roof)}"
 
 
-def _length(found: dict[str, Measurement], findings: list[Finding], roof: float) -> str:
+def _length(found: dict[str, Measurement], findings: list[Finding], roof: float | None) -> str:
     return f"## Growth: the length of a row\n\n{_memory(found)}\n{_verdict(findings, 'length.line', roof)}"
 
 
@@ -211,7 +211,7 @@ def _memory(found: dict[str, Measurement]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rows(found: dict[str, Measurement], findings: list[Finding], roof: float) -> str:
+def _rows(found: dict[str, Measurement], findings: list[Finding], roof: float | None) -> str:
     (done,) = found.values()
     return (
         f"## Growth: rows\n\n{done['file_rows']:,} rows read and checked in {done['read']:.2f} s, tokenised in "
@@ -220,7 +220,7 @@ def _rows(found: dict[str, Measurement], findings: list[Finding], roof: float) -
     )
 
 
-def _verdict(findings: list[Finding], key: str, roof: float) -> str:
+def _verdict(findings: list[Finding], key: str, roof: float | None) -> str:
     lines = ["| | measured | asked | reached |", "|---|---|---|---|"]
     for finding in findings:
         target = finding.target

@@ -28,7 +28,7 @@ def train(job: dict[str, Any]) -> dict[str, Any]:
     from luthier.models.locate import locate
 
     _core.set_threads(job["threads"])
-    decoder = load_decoder(locate(job["weights"]), "bfloat16")
+    decoder = load_decoder(locate(job["weights"]), job["dtype"])
     decoder.attach_lora(16, 32.0, ["all-linear"], False, 0)
     torch.manual_seed(0)
     shared = torch.randint(job["vocabulary"], (job.get("shared", 0),)).tolist()
@@ -123,7 +123,7 @@ def rows(job: dict[str, Any]) -> dict[str, Any]:
                 {"role": "assistant", "content": words[i % 10]},
             ]
             stream.write(json.dumps({"messages": chat}) + "\n")
-    model = lu.load(job["model"], dtype="bfloat16")
+    model = lu.load(job["model"], dtype=job["dtype"])
     clock = [time.perf_counter()]
     records = lu.read(path)
     clock.append(time.perf_counter())

@@ -50,7 +50,7 @@ class Launch:
         """The ratio of the seconds."""
         return [Finding("launch.seconds", self._ratio().median)]
 
-    def section(self, roof: float) -> str:
+    def section(self, roof: float | None) -> str:
         """One table."""
         ours, theirs = (Spread.of(values).text(digits=1) for values in self.seconds.values())
         return (
@@ -70,7 +70,8 @@ class Launch:
 def _luthier(bench: Bench, run: Path, rows_per_step: int) -> float:
     """The time (Unix) at the end of the first step, when its line was written."""
     rows = str(bench.folder / "a.rows.jsonl")
-    bench.run(bench.luthier("fit", rows, model=bench.model, out=run, steps=1, batch_size=rows_per_step, order="file"))
+    options = {"steps": 1, "batch_size": rows_per_step, "order": "file", "dtype": bench.settings["dtype"]}
+    bench.run(bench.luthier("fit", rows, model=bench.model, out=run, **options))
     if not (run / "adapter" / "adapter_model.safetensors").is_file():
         raise Failed("luthier fit --steps 1 left no adapter")
     return (run / "metrics.jsonl").stat().st_mtime

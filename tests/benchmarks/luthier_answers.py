@@ -19,7 +19,7 @@ from luthier import _core
 def measure(job: dict[str, Any]) -> dict[str, Any]:
     """Answers the first `count` prompts, all at once; the time is that of decoding."""
     _core.set_threads(job["threads"])
-    model = lu.load(job["model"], dtype="bfloat16")
+    model = lu.load(job["model"], dtype=job["dtype"])
     lines = Path(job["prompts"]).read_text(encoding="utf-8").splitlines()[: job["count"]]
     prompts = [json.loads(line) for line in lines]
     begin = time.perf_counter()

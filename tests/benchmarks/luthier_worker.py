@@ -29,7 +29,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         learning_rate=job["learning_rate"],
         schedule="constant",
         warmup=0.0,
-        dtype="bfloat16",
+        dtype=job["dtype"],
         threads=job["threads"],
     )
     metrics = run.metrics

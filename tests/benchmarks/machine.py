@@ -30,6 +30,12 @@ class Machine:
         return tuple(flag for flag in _TELLING if flag in self.flags)
 
     @property
+    def has_bfloat16(self) -> bool:
+        """Whether there are instructions for bf16 products, and LUTHIER_ISA lets us use them."""
+        forbidden = os.environ.get("LUTHIER_ISA", "") in ("avx2", "reference")
+        return not forbidden and any(flag in self.flags for flag in ("amx_bf16", "avx512_bf16"))
+
+    @property
     def slug(self) -> str:
         """A file name: the processor and its best instructions, since virtual machines hide the exact model."""
         best = self.telling_flags[0].partition("_tile")[0] if self.telling_flags else platform.machine()

@@ -36,7 +36,8 @@ class Spread:
 class Measured:
     """What one side did in one round: per step the seconds, dataset tokens and loss; memory of the whole process.
 
-    `compile_seconds` is what went before the steps, where a side compiles.
+    `compile_seconds` is what went before the steps, where a side compiles; `finished` the time (Unix) at the end of the
+    last step, where a side says it.
     """
 
     seconds: list[float]
@@ -49,6 +50,7 @@ class Measured:
     wall_seconds: float
     computed_tokens: list[int] | None = None
     compile_seconds: float | None = None
+    finished: float | None = None
 
     @property
     def counted_seconds(self) -> float:

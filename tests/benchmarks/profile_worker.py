@@ -24,7 +24,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         "batch_size": job["rows_per_step"],
         "max_length": job["max_length"],
         "learning_rate": job["learning_rate"],
-        "dtype": "bfloat16",
+        "dtype": job["dtype"],
         "threads": job["threads"],
     }
     if job["method"] == "lora":

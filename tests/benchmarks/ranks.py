@@ -50,7 +50,7 @@ class Ranks:
         """The ratio of steps per second."""
         return [Finding("ranks.speed", median(map(_speed, self.rounds)))]
 
-    def section(self, roof: float) -> str:
+    def section(self, roof: float | None) -> str:
         """A table of the speed and one of the losses."""
         lines = [
             f"## {PROCESSES} processes, one thread each\n",
@@ -104,6 +104,7 @@ def _steps(bench: Bench, training: Training, processes: int) -> dict[str, list[f
             "learning_rate": workload.learning_rate,
             "order": "file",
             "threads": 1,
+            "dtype": bench.settings["dtype"],
         }
         if processes == 1:
             command = bench.luthier("fit", rows, **options)

@@ -1,4 +1,5 @@
-"""The machine's roof at this moment: a bf16 matrix product of 2048 x 2048 by 2048 x 2048, in a fresh process.
+"""The machine's roof at this moment: a matrix product of 2048 x 2048 by 2048 x 2048 in the type that
+both sides compute in, in a fresh process.
 
 python roof.py SPECIFICATION.json
 """
@@ -22,8 +23,9 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     """The best and the median rate of the product over two seconds, in FLOP/s, and what torch uses."""
     torch.set_num_threads(job["threads"])
     torch.manual_seed(0)
-    left, right = (torch.randn(SIZE, SIZE).to(torch.bfloat16) for _ in range(2))
-    out = torch.empty(SIZE, SIZE, dtype=torch.bfloat16)
+    dtype = getattr(torch, job["dtype"])
+    left, right = (torch.randn(SIZE, SIZE).to(dtype) for _ in range(2))
+    out = torch.empty(SIZE, SIZE, dtype=dtype)
     times: list[float] = []
     torch.mm(left, right, out=out)
     while len(times) < _FEWEST or sum(times) < _SECONDS:

@@ -1,6 +1,6 @@
 """Speed and memory of Luthier beside TRL + PEFT and others, in fresh, interleaved processes: `make bench`.
 
-python tests/benchmarks/run.py [--rounds 3] [--steps 2] [--compiled-rounds 1] [--only a,b,growth] [--quick]
+python tests/benchmarks/run.py [--rounds 3] [--steps 2] [--only a,b,growth] [--dtype float32] [--quick]
 
 a, b, c, d   training beside TRL + PEFT; (a) also beside a compiled loop (workloads.py, training.py)
 e, f         greedy decoding beside Transformers (decoding.py)
@@ -11,7 +11,9 @@ ranks        two processes beside one (ranks.py)
 models, tokens, length, rows   how speed and memory grow (growth.py); `growth` is all four
 
 Writes results/<cpu>.md and .json beside this file, with --only results/<cpu>.<parts>.*. Until all is measured the name
-has `.unfinished`, and holds what there is. --quick only shows that everything runs, and writes only where --out says.
+has `.unfinished`, and holds what there is. Both sides compute in bf16 where the processor has instructions for it, else
+in fp32: without them torch's bf16 products take minutes. --quick only shows that everything runs, and writes only where
+--out says.
 """
 
 from __future__ import annotations
@@ -61,7 +63,7 @@ def main() -> None:
     print(_announcement(machine.cpu, options, parts), flush=True)
     failures: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="luthier-bench-") as temporary:
-        bench = Bench(Path(temporary), {**SETTINGS, "threads": options.threads})
+        bench = Bench(Path(temporary), {**SETTINGS, "threads": options.threads, "dtype": options.dtype})
 
         def save() -> str:
             text = report.page(machine, bench, run, parts, failures)
@@ -124,11 +126,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="everything in its smallest size")
     parser.add_argument("--data", type=Path, default=shared if shared.is_dir() else None, help="folder with the rows")
     parser.add_argument("--model", default=MODEL, help=f"the model both sides train ({MODEL})")
+    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default=None, help="what both sides compute in")
     parser.add_argument("--threads", type=_positive, default=2, help="processor threads of both sides (2)")
     parser.add_argument("--out", type=Path, default=None, help="folder of the results (results, beside this file)")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 3)
     options.steps = options.steps or (1 if options.quick else 2)
+    options.dtype = options.dtype or ("bfloat16" if this_machine().has_bfloat16 else "float32")
     if options.compiled_rounds is None:
         options.compiled_rounds = 0 if options.quick else 1
     if options.out is None and not options.quick:
@@ -152,7 +156,8 @@ def _positive(text: str) -> int:
 def _suffixes(options: argparse.Namespace) -> list[str]:
     """What keeps another file's name apart from the whole run's: its parts, and its model."""
     parts = [] if options.only == EVERYTHING else ["-".join(options.only)]
-    return parts + ([] if options.model == MODEL else [Path(options.model).name]) + (["quick"] if options.quick else [])
+    parts += [] if options.model == MODEL else [Path(options.model).name]
+    return parts + (["fp32"] if options.dtype == "float32" else []) + (["quick"] if options.quick else [])
 
 
 def _trainings(options: argparse.Namespace) -> dict[str, Training]:

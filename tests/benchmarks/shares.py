@@ -41,7 +41,7 @@ class Shares:
         """None has a target."""
         return []
 
-    def section(self, roof: float) -> str:
+    def section(self, roof: float | None) -> str:
         """A table for each workload; operations under 1 % of the time are one line."""
         return (
             "## Where the time goes\n\nAs `luthier profile` gives it; all operations are in the .json.\n\n"
@@ -57,7 +57,7 @@ def _table(key: str, profile: dict[str, Any]) -> str:
     roofs = profile["roofs"]
     lines = [
         f"({key}): a step of {profile['step_seconds']:.2f} s, {profile['instruction_set']}; roofs "
-        f"{roofs['bfloat16'] / 1e9:,.0f} GFLOP/s, {roofs['bandwidth'] / 1e9:.1f} GB/s\n",
+        f"{roofs[profile['dtype']] / 1e9:,.0f} GFLOP/s, {roofs['bandwidth'] / 1e9:.1f} GB/s\n",
         "| operation | share of time | GFLOP/s | GB/s | share of its roof |",
         "|---|---|---|---|---|",
     ]

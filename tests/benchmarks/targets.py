@@ -2,7 +2,8 @@
 
 Speed against other software is asked for at a roof of 2 TFLOP/s or more. Below, what is asked shrinks in proportion to
 the run's median roof, to no less than 0.4 of the figure, because the other side gains little from a higher roof.
-Memory, the share of the roof, and what Luthier is compared with itself for do not shrink.
+Memory, the share of the roof, and what Luthier is compared with itself for do not shrink. Where the processor has no
+bf16 products both sides compute in fp32, the roof is given as None, and all that is asked of speed is to be faster.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ class Target:
     shrinks: bool = False
     unit: str = "x"
 
-    def asked(self, roof: float) -> float:
+    def asked(self, roof: float | None) -> float:
         """What is asked at this roof (FLOP/s)."""
         if not self.shrinks:
             return self.figure
+        if roof is None:
+            return 1.0
         share = min(1.0, max(LEAST_SHARE, roof / FULL_ROOF))
         return self.figure / share if self.at_most else self.figure * share
 
-    def reached(self, value: float, roof: float) -> bool:
+    def reached(self, value: float, roof: float | None) -> bool:
         """Whether the value is at least, or at most, what is asked at this roof."""
         asked = self.asked(roof)
         return value <= asked if self.at_most else value >= asked
@@ -41,7 +44,7 @@ class Target:
             return f"{value:.1%}".replace("%", " %")
         return f"{value:.2f}x" if self.unit == "x" else f"{value:,.0f} {self.unit}"
 
-    def limit(self, roof: float) -> str:
+    def limit(self, roof: float | None) -> str:
         """What is asked as text: "at least 2.40x"."""
         return f"at {'most' if self.at_most else 'least'} {self.text(self.asked(roof))}"
 
@@ -87,24 +90,25 @@ class Finding:
         """What is asked of it."""
         return TARGETS[self.key]
 
-    def cells(self, roof: float) -> str:
+    def cells(self, roof: float | None) -> str:
         """The last two columns of a table: asked at this roof, and reached or not."""
         return f"{self.target.limit(roof)} | {self.answer(roof)}"
 
-    def answer(self, roof: float) -> str:
+    def answer(self, roof: float | None) -> str:
         """ "yes" or "no"."""
         return "yes" if self.target.reached(self.value, roof) else "no"
 
 
-def cells(findings: list[Finding], key: str, roof: float) -> str:
+def cells(findings: list[Finding], key: str, roof: float | None) -> str:
     """The last two columns of a table's line: empty where nothing is asked of it."""
     return next((finding.cells(roof) for finding in findings if finding.key == key), " | ").strip(" ")
 
 
-def summary(findings: list[Finding], roof: float) -> str:
+def summary(findings: list[Finding], roof: float | None) -> str:
     """All figures with a target as one table."""
+    here = "in fp32" if roof is None else f"at {roof / 1e12:.2f} TFLOP/s"
     lines = [
-        f"| figure | asked at {FULL_ROOF / 1e12:.0f} TFLOP/s | at {roof / 1e12:.2f} TFLOP/s | measured | reached |",
+        f"| figure | asked at {FULL_ROOF / 1e12:.0f} TFLOP/s | {here} | measured | reached |",
         "|---|---|---|---|---|",
     ]
     for finding in findings:

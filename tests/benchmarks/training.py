@@ -115,7 +115,7 @@ class Training:
     def _with(self, side: str) -> bool:
         return any(side in item.sides for item in self.comparison.rounds)
 
-    def section(self, roof: float) -> str:
+    def section(self, roof: float | None) -> str:
         """Tables against each side, and the losses."""
         source = self._source
         parts = [
@@ -136,7 +136,7 @@ class Training:
         parts += [f"{problem}\n" for problem in self.problems]
         return "\n".join(parts) + f"\nLosses, step by step:\n\n{self._losses()}\n"
 
-    def _table(self, side: str, roof: float) -> str:
+    def _table(self, side: str, roof: float | None) -> str:
         key, found, compared = self.workload.key, self.findings(), self.comparison.beside(side)
         lines = [f"| | Luthier | {SIDES[side]} | ratio | asked | reached |", "|---|---|---|---|---|---|"]
         for label, figure, scale, digits in _FIGURES:

@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 def measure(job: dict[str, Any]) -> dict[str, Any]:
     """Answers the first `count` prompts in batches of similar length; the time is that of `generate`."""
     torch.set_num_threads(job["threads"])
-    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=torch.bfloat16)
+    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=getattr(torch, job["dtype"]))
     lines = Path(job["prompts"]).read_text(encoding="utf-8").splitlines()[: job["count"]]
     prompts: list[list[int]] = [json.loads(line) for line in lines]
     ends = _end_tokens(Path(job["model"]))

@@ -48,7 +48,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         _check_tokens(tokenizer, _lines(job["rows"]), tokens)
     clock = StepClock()
     trainer = SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(job["model"], dtype=torch.bfloat16),
+        model=AutoModelForCausalLM.from_pretrained(job["model"], dtype=getattr(torch, job["dtype"])),
         args=SFTConfig(
             output_dir=job["out"],
             max_steps=job["steps"],
@@ -59,7 +59,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
             train_sampling_strategy="sequential",
             completion_only_loss=True,
             gradient_checkpointing=False,
-            bf16=True,
+            bf16=job["dtype"] == "bfloat16",
             use_cpu=True,
             logging_steps=1,
             save_strategy="no",

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from luthier.baselines.retrieval import TfidfIndex
+from luthier.baselines.retrieval import RowIndex
 from luthier.baselines.texts import answer_text
 from luthier.baselines.tfidf import fit_tfidf
 from luthier.errors import InputError
@@ -45,7 +45,7 @@ def classifier(train: Sequence[Record], rows: Sequence[Record]) -> SimpleAnswers
     return SimpleAnswers(outputs, time.perf_counter() - start)
 
 
-def nearest_answer(train: Sequence[Record], rows: Sequence[Record], index: TfidfIndex) -> SimpleAnswers:
+def nearest_answer(train: Sequence[Record], rows: Sequence[Record], index: RowIndex) -> SimpleAnswers:
     """The answer of the training row that is most like the test row; `index` is over `train`."""
     start = time.perf_counter()
     nearest = index.nearest([row.question for row in rows], 1)

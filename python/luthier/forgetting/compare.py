@@ -146,7 +146,7 @@ def compare_general(before: GeneralFigures, after: GeneralFigures, limit: float 
     prompts = {task.id: task.prompt for task in instructions()}
     lost, gained = _answer_changes(before.answers, after.answers, prompts)
     keep_lost, keep_gained = _answer_changes(before.keep_answers, after.keep_answers, {})
-    both = before.keep is not None and after.keep is not None
+    keep = None if before.keep is None or after.keep is None else _change(before.keep, after.keep, seed)
     return Forgetting(
         before=before.model,
         after=after.model,
@@ -159,7 +159,7 @@ def compare_general(before: GeneralFigures, after: GeneralFigures, limit: float 
         instructions=len(before.answers),
         right_to_wrong=lost,
         wrong_to_right=gained,
-        keep=_change(before.keep, after.keep, seed) if both else None,  # type: ignore[arg-type]
+        keep=keep,
         keep_right_before=before.keep_right,
         keep_right_after=after.keep_right,
         keep_right_to_wrong=keep_lost,

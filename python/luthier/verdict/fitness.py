@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from luthier.evaluation.classes import Classification
+from luthier.evaluation.classes import ClassFigures, Classification
 from luthier.evaluation.fields import FieldFigures
 from luthier.evaluation.json_answers import JsonFigures
+from luthier.evaluation.ratios import Ratios
 from luthier.evaluation.rules import RuleFigures
 from luthier.verdict.evidence import Evidence
 from luthier.verdict.result import Reason
@@ -28,10 +29,11 @@ def fitness(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
 def _classes(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
     found = evidence.tuned.block(Classification)
     fields = evidence.tuned.block(FieldFigures)
+    known: Mapping[str, ClassFigures | Ratios]
     if found is not None:
-        what, known, floor_recall = "class", dict(found.per_class), limits.class_recall
+        what, known, floor_recall = "class", found.per_class, limits.class_recall
     elif fields is not None:
-        what, known, floor_recall = "field", dict(fields.per_field), 0.0  # type: ignore[arg-type]
+        what, known, floor_recall = "field", fields.per_field, 0.0
     else:
         return
     judged = {name: one for name, one in known.items() if one.support >= limits.class_support}

@@ -94,3 +94,10 @@ def test_an_unfinished_bench_keeps_the_results_of_the_last_whole_one(tmp_path: P
         "cpu.unfinished.json",
         "cpu.unfinished.md",
     ]
+
+
+def test_in_fp32_all_that_is_asked_of_speed_is_to_be_faster() -> None:
+    assert FASTER.asked(None) == 1.0 and FASTER.reached(1.01, None) and not FASTER.reached(0.99, None)
+    assert SHORTER.asked(None) == 1.0 and SHORTER.reached(0.9, None)
+    assert SMALLER.asked(None) == 0.2
+    assert "| figure | asked at 2 TFLOP/s | in fp32 |" in summary([Finding("a.tokens_per_second", 1.2)], None)
