@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from luthier.checks import CheckReport, check
 from luthier.checks.normal import normalised
-from luthier.demo.sort import sort_splits
+from luthier.demo.sort import sort_rows
 from planted import write
 
 FOLDER = "shared/data/classify"
@@ -36,8 +36,9 @@ Rows = list[dict]
 def rows(request: pytest.FixtureRequest) -> tuple[Rows, Rows]:
     """Training and test rows, of which no text stands in both and none stands twice."""
     if request.param == "demo":
-        splits = sort_splits()
-        train, test = splits.train, splits.test
+        demo = sort_rows()
+        random.Random(0).shuffle(demo)
+        train, test = demo[500:], demo[:500]
     else:
         train, test = (read(CLASSIFY / name) for name in ("train.jsonl", "test.jsonl"))
     seen: set[str] = set()
