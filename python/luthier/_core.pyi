@@ -554,6 +554,25 @@ class Trainer:
     @property
     def step_count(self) -> int: ...
 
+class TokenTrie:
+    """
+    A closed set of answers as a tree of their tokens, each followed by an end token.
+    """
+
+    def __init__(
+        self,
+        sequences: collections.abc.Sequence[collections.abc.Sequence[int]],
+        end_tokens: collections.abc.Sequence[int],
+    ) -> None:
+        """
+        Raises InputError for no sequences, and for one that holds an end token.
+        """
+
+    def __len__(self) -> int:
+        """
+        Its nodes.
+        """
+
 class DecodedToken:
     """
     One more token of an answer.
@@ -641,25 +660,6 @@ class DecodingQueue:
     def running(self) -> int: ...
     @property
     def waiting(self) -> int: ...
-
-class TokenTrie:
-    """
-    A closed set of answers as a tree of their tokens, each followed by an end token.
-    """
-
-    def __init__(
-        self,
-        sequences: collections.abc.Sequence[collections.abc.Sequence[int]],
-        end_tokens: collections.abc.Sequence[int],
-    ) -> None:
-        """
-        Raises InputError for no sequences, and for one that holds an end token.
-        """
-
-    def __len__(self) -> int:
-        """
-        Its nodes.
-        """
 
 def divide_rows(dataset: Dataset, examples: collections.abc.Sequence[int], parts: int) -> list[list[int]]:
     """

@@ -14,7 +14,7 @@ from luthier.records.rows import record_from_object
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
-OF_OTHER_TOOLS = {"--gtest_filter", "--nproc-per-node"}
+OF_OTHER_TOOLS = {"--gtest_filter", "--nproc-per-node", "--enable-lora", "--lora", "--max-lora-rank"}
 ROW_KEYS = ("messages", "prompt", "conversations", "instruction", "tools")
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

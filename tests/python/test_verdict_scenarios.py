@@ -45,6 +45,10 @@ from scenarios.tasks import (
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The small model; what it answers to general questions is kept in a cache of its own."""
     need_core()
+    from luthier import _core
+
+    if _core.instruction_set() != "avx512":  # rounding decides how well so small a model learns a skill
+        pytest.skip("the small models were only tried with AVX512-BF16")
     folder = tmp_path_factory.mktemp("lab")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LUTHIER_CACHE", str(folder / "cache"))
@@ -61,9 +65,6 @@ def sorter(lab: Lab) -> Run:
 def unseen(lab: Lab) -> Path:
     """200 letters that the sorter has not seen."""
     return lab.file("test", letters(200, seed=2))
-
-
-# Nothing is wrong
 
 
 def test_nothing_is_wrong_from_the_file_of_rows_to_the_verdict(
@@ -94,9 +95,6 @@ def test_several_seeds_agree(lab: Lab, unseen: Path, tmp_path: Path) -> None:
     assert found.outcome == "SHIP" and "seeds" in found.codes
     assert found.reason("seeds").startswith("over 2 seeds the accuracy reaches from ")
     assert "always above TF-IDF + logistic regression" in found.reason("seeds")
-
-
-# The test rows
 
 
 @pytest.mark.parametrize("shape", ["as they are", "in other case and spacing"])
@@ -206,9 +204,6 @@ def test_test_rows_that_are_unlike_the_training_rows(sorter: Run, tmp_path: Path
     assert "the test rows are unlike the others" in found.reason("overfitting")
 
 
-# Labels
-
-
 def test_one_label_in_twenty_is_wrong(lab: Lab, tmp_path: Path) -> None:
     rows, wrong = relabelled(letters(1000, seed=12, mixed=0.3), 0.05, seed=0)
     run = lab.fit("wrong-5", rows[:800])
@@ -278,9 +273,6 @@ def test_a_rare_class_that_cannot_be_told(lab: Lab, tmp_path: Path) -> None:
     assert found.outcome == "RETHINK" and "as-good:constant" in found.codes
 
 
-# Something cheaper does it
-
-
 def test_a_task_that_a_bag_of_words_solves(lab: Lab, tmp_path: Path) -> None:
     run = lab.fit("easy", letters(600, seed=17, mixed=0.0), epochs=2)
     found = judged(run, lab.file("easy-test", letters(200, seed=18, mixed=0.0)), tmp_path)
@@ -336,9 +328,6 @@ def test_answers_of_another_system(sorter: Run, unseen: Path, tmp_path: Path, sh
         assert "better than all 6 baselines" in found.reason("better")
 
 
-# The model is not fit to be used
-
-
 def test_a_model_that_forgot(lab: Lab, unseen: Path, tmp_path: Path) -> None:
     keep = lab.file("keep", [repeated(word) for word in WORDS])
     run = lab.fit("forgot", letters(800, seed=1), replay=None, replay_share=None)
@@ -347,12 +336,6 @@ def test_a_model_that_forgot(lab: Lab, unseen: Path, tmp_path: Path) -> None:
     assert "more than 3%" in found.reason("forgetting") and "fit --replay FILE" in found.reason("forgetting")
     kept = json.loads((tmp_path / "forgetting.json").read_text(encoding="utf-8"))
     assert kept["general"]["change"] > 0.03 and kept["keep"] is not None
-
-
-def test_what_was_not_measured_does_not_count_as_passed(sorter: Run, unseen: Path, tmp_path: Path) -> None:
-    found = judged(sorter, unseen, tmp_path, forgetting=False)
-    assert found.outcome == "HOLD" and found.codes == ["forgetting"]
-    assert "what the model forgot was not measured" in found.reason("forgetting")
 
 
 def test_one_answer_in_ten_breaks_the_schema(lab: Lab, tmp_path: Path) -> None:
@@ -375,9 +358,6 @@ def test_a_model_that_learned_its_few_rows_by_heart(lab: Lab, unseen: Path, tmp_
     found = judged(run, unseen, tmp_path)
     assert found.outcome != "SHIP" and "overfitting" in found.codes
     assert "the loss on the test rows is far above that of training" in found.reason("overfitting")
-
-
-# The data
 
 
 def test_a_key_in_the_training_rows(lab: Lab, unseen: Path, tmp_path: Path) -> None:

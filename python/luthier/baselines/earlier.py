@@ -45,6 +45,10 @@ def compare_earlier(
             raise InputError(
                 f"{place}: the baselines ask {result.evaluation.model}, the run was fitted to {model}; {again}"
             )
+    if any(one.constraint is not None for one in (tuned, *(result.evaluation for result in found.results))):
+        raise InputError(
+            f"{place}: --baselines-from compares free answers only; leave it out where they are constrained"
+        )
     if train_sha256 is not None and found.train_sha256 != train_sha256:
         raise InputError(
             f"{place}: the baselines learned from {found.train}, which is not what the run learned from; {again}"

@@ -102,7 +102,7 @@ class Conversation:
         """Keeps a message and its answer; both are forgotten where the answer is empty."""
         turn.stop()
         if turn.text.strip():
-            self._messages += (Message("user", said, 0.0), Message("assistant", turn.text, 0.0))
+            self._messages = (*self._messages, Message("user", said, 0.0), Message("assistant", turn.text, 0.0))
 
     def ask(self, said: str) -> Iterator[str]:
         """The answer to a message, piece by piece. Where it is left early, what came so far is kept."""

@@ -79,6 +79,10 @@ def talk(conversations: Sequence[Conversation], terminal: Terminal) -> None:
         elif command:
             try:
                 _answer(conversations, said, terminal)
+            except KeyboardInterrupt:  # before the answer had begun
+                if not terminal.interactive:
+                    raise
+                terminal.write(" … (stopped)\n")
             except InputError as error:
                 terminal.write(f"({error}; {_HELP})\n")
 

@@ -88,9 +88,10 @@ def command(
     from luthier.generation.progress import Stages
 
     options.check_choice(run, model, adapter)
-    if baselines_from is not None and (predictions or encoder or baselines is False):
+    if baselines_from is not None and (predictions or encoder or constrain or baselines is False):
         raise InputError(
-            "--baselines-from brings all baselines; give it without --predictions, --encoder and --no-baselines"
+            "--baselines-from brings all baselines; give it without --predictions, --encoder, --constrain and "
+            "--no-baselines"
         )
     if run is None and (baselines or predictions or encoder or baselines_from):
         raise InputError("baselines need rows to learn from: luthier baseline TRAIN --test TEST --model MODEL")

@@ -42,7 +42,7 @@ def command(
 
     Example: luthier export runs/a --to merged-folder
 
-    Example: luthier export runs/a --to gguf-folder --format gguf --quant Q8_0 --check llama.cpp
+    Example: luthier export runs/a --to gguf-folder --format gguf --quant Q8_0
 
     merged: a Transformers folder with the adapter in the weights. peft: the adapter. gguf: one file for llama.cpp and
     what builds on it. gguf-lora: the adapter for llama.cpp.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -80,8 +81,10 @@ def command(
     server = Server(loaded, settings)
     if not settings.is_local and key is None:
         print(f"warning: anybody who reaches {host} can use the model; set a key with LUTHIER_KEY", file=sys.stderr)
-    if json_output:
-        print(json.dumps({"url": server.url, "model": settings.name}), flush=True)
-    else:
-        print(f"{settings.name} at {server.url}; Ctrl-C stops", flush=True)
-    server.run()
+    # Whoever reads the line may press Ctrl-C at once.
+    with suppress(KeyboardInterrupt):
+        if json_output:
+            print(json.dumps({"url": server.url, "model": settings.name}), flush=True)
+        else:
+            print(f"{settings.name} at {server.url}; Ctrl-C stops", flush=True)
+        server.run()

@@ -21,6 +21,7 @@ from luthier.delivery.subject import Subject
 from luthier.errors import InputError, LuthierError
 from luthier.export.merged import check_destination
 from luthier.models.locate import ModelSource
+from luthier.native import package_version
 
 if TYPE_CHECKING:
     from luthier.models.model import Model
@@ -157,14 +158,8 @@ class _Job:
         return f"[export] the {self.choice.label} failed its verification and was not kept: {said}.{measured}"
 
     def _facts(self) -> Mapping[str, Any]:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            own = version("luthier")
-        except PackageNotFoundError:
-            own = "not installed"
         return {
-            "luthier": own,
+            "luthier": package_version("luthier"),
             "run": Path(self.subject.name).name,
             "base_model": self.source.name,
             "base_sha256": dict(self.subject.base_sha256),

@@ -141,18 +141,17 @@ def _answer(asked: str, untuned: Prediction | None, tuned: Prediction) -> Iterat
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
-    """Why, what decided first coming first; of what is in order, where something is not, only how much it is."""
-    deciding = verdict.deciding
-    shown = len(deciding) if verdict.outcome == "SHIP" else _SHOWN_REASONS
-    for reason in deciding[:shown]:
-        first, *rest = textwrap.wrap(str(reason), WIDTH - 4, break_long_words=False, break_on_hyphens=False)
-        yield f"{_MARKS[reason.effect]} {first}"
+    """What decided; of everything else only how much it is. For SHIP that is all that was passed."""
+    first = verdict.deciding[0].effect if verdict.deciding else None
+    deciding = [reason for reason in verdict.deciding if reason.effect == first]
+    shown = deciding if verdict.outcome == "SHIP" else deciding[:_SHOWN_REASONS]
+    for reason in shown:
+        line, *rest = textwrap.wrap(str(reason), WIDTH - 4, break_long_words=False, break_on_hyphens=False)
+        yield f"{_MARKS[reason.effect]} {line}"
         yield from (f"  {line}" for line in rest)
-    left_out = [f"{len(deciding) - shown} more of these"] if len(deciding) > shown else []
-    if verdict.outcome != "SHIP" and verdict.passed:
-        left_out.append(f"{len(verdict.passed)} things in order")
-    if left_out:
-        yield f"  (and {', '.join(left_out)})"
+    others = len(verdict.deciding) - len(shown)
+    if others or (verdict.outcome != "SHIP" and verdict.passed):
+        yield f"  ({others} more against it, {len(verdict.passed)} in order)"
 
 
 def times(seconds: dict[str, float]) -> str:

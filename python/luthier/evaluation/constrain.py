@@ -14,6 +14,9 @@ from luthier.generation.constraint import KINDS, Constraint, Labels, Schema
 MOST_LABELS = 1000
 """More different answers than this are no closed set."""
 
+MOST_CHARACTERS = 1000
+"""A longer answer is no label."""
+
 _OPEN = frozenset(
     ("additionalProperties", "patternProperties", "unevaluatedProperties", "$ref", "allOf", "anyOf", "oneOf")
 )
@@ -98,11 +101,15 @@ def read_labels(path: str | os.PathLike[str], **reading: Any) -> Labels:
 def _labels(answers: Sequence[str], source: str) -> Labels:
     found = sorted({answer for answer in answers if answer.strip()})
     if not found:
-        raise InputError(f"[constrain] {source} hold no answer to choose labels from; give --labels FILE")
+        raise InputError(f"[constrain] there is no answer to take labels from in {source}; give --labels FILE")
     if len(found) > MOST_LABELS:
         raise InputError(
-            f"[constrain] {source} hold {len(found):,} different answers, more than {MOST_LABELS:,}: that is no closed "
+            f"[constrain] {len(found):,} different answers in {source}, more than {MOST_LABELS:,}: that is no closed "
             "set; give --labels FILE or leave out --constrain"
+        )
+    if (longest := max(map(len, found))) > MOST_CHARACTERS:
+        raise InputError(
+            f"[constrain] an answer in {source} has {longest:,} characters; a label has {MOST_CHARACTERS:,} at most"
         )
     return Labels(tuple(found))
 

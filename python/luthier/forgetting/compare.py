@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.errors import InputError
 from luthier.forgetting.figures import GeneralAnswer, GeneralFigures
 from luthier.forgetting.losses import TextLosses
+from luthier.records.shortened import shortened
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -120,7 +121,7 @@ class Forgetting:
         changed = (*self.keep_right_to_wrong, *self.right_to_wrong)
         for change in changed[:_SHOWN]:
             shown = change.prompt or change.id
-            yield Text(f"  newly wrong: {shown}  {_short(change.before)!r} -> {_short(change.after)!r}")
+            yield Text(f"  newly wrong: {shown}  {shortened(change.before)!r} -> {shortened(change.after)!r}")
         if len(changed) > _SHOWN:
             yield Text(f"  ... and {len(changed) - _SHOWN:,} more; --json lists them")
 
@@ -198,8 +199,3 @@ def _change(before: TextLosses, after: TextLosses, seed: int) -> LossChange:
 
 def _shares(before: float, after: float, count: int | None = None) -> str:
     return f"{before:.1%} to {after:.1%}" + (f" of {count}" if count is not None else "")
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 40 else text[:37] + "..."

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from luthier.errors import InputError
 from luthier.generation.label_tokens import label_tokens
 from luthier.records import Record
+from luthier.records.shortened import shortened
 
 if TYPE_CHECKING:
     from luthier import _core
@@ -59,7 +60,7 @@ class Labels:
         for answer, tokens in zip(self.answers, sequences, strict=True):
             if len(tokens) > max_new_tokens:
                 raise InputError(
-                    f"[constrain] the label '{_shortened(answer)}' has {len(tokens)} tokens, and an answer may have "
+                    f"[constrain] the label '{shortened(answer)}' has {len(tokens)} tokens, and an answer may have "
                     f"{max_new_tokens}; raise max-new-tokens"
                 )
         return _core.TokenTrie(sequences, sorted(model.encoder.end_ids))
@@ -115,8 +116,3 @@ def constraint_from_json(values: Mapping[str, Any] | None) -> Constraint | None:
 def constrained_name(name: str, constraint: Constraint | None) -> str:
     """The name of a system whose answers are constrained so, or are free (None)."""
     return name if constraint is None else f"{name}, constrained to {constraint.kind}"
-
-
-def _shortened(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 40 else text[:37] + "..."

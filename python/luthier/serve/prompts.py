@@ -22,6 +22,8 @@ def chat_prompt(model: Model, request: ChatRequest, system: str | None) -> list[
     """
     row: dict[str, Any] = {"messages": request.messages}
     if request.tools and request.tool_choice != "none":
+        if not model.encoder.writes_calls:
+            raise RequestError(400, "tools: the model's chat template knows no tools", "tools", "unsupported_value")
         row["tools"] = request.tools
     try:
         record: Record = record_from_object(

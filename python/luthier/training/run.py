@@ -307,9 +307,9 @@ class Run:
     def reading(self, **options: Any) -> dict[str, Any]:
         """Options for `luthier.read`, and what takes them: the run's columns, system message and format where `options`
         gives none."""
-        settings = self.settings
-        own = {key: settings[key] for key in ("text", "label", "system", "format") if settings.get(key) is not None}
-        return own | {key: value for key, value in options.items() if value is not None}
+        return run_record.reading_options(self.settings) | {
+            key: value for key, value in options.items() if value is not None
+        }
 
     def _facts(self) -> list[tuple[str, str]]:
         record = self.record

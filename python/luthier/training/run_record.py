@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import platform
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from luthier import durable
 from luthier.errors import InputError, LuthierError
+from luthier.native import package_version
 
 RUN_FILE = "run.json"
 FORMAT = 1
@@ -99,17 +101,15 @@ def finish(record: dict[str, Any], status: Status, **values: Any) -> dict[str, A
     return {**record, "status": status, "ended": _now(), **values}
 
 
+def reading_options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """How a run read its rows, as options for `luthier.read`: its columns, system message and format, where given."""
+    return {key: settings[key] for key in ("text", "label", "system", "format") if settings.get(key) is not None}
+
+
 def versions() -> dict[str, str]:
     """Versions of what computed the run."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"python": platform.python_version()}
-    for package in ("luthier", "torch", "tokenizers"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    packages = {package: package_version(package) for package in ("luthier", "torch", "tokenizers")}
+    return {"python": platform.python_version()} | packages
 
 
 def machine() -> dict[str, str]:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luthier.training.result import ADAPTER, result_folder
+from luthier.training.run_record import reading_options
 
 if TYPE_CHECKING:
     from luthier.delivery import Subject
 
-_READING = ("text", "label", "system", "format")
 _ROWS = (("validation", "valid"), ("training", "train"))
 
 
@@ -21,7 +21,6 @@ def subject_of(folder: Path, record: dict[str, Any]) -> Subject:
     settings, hashes = record["settings"], record.get("sha256", {})
     result = result_folder(folder, record)
     is_adapter = result.name == ADAPTER
-    reading = {key: settings[key] for key in _READING if settings.get(key) is not None}
     return Subject(
         name=str(folder),
         base=str(settings["model"]),
@@ -31,5 +30,5 @@ def subject_of(folder: Path, record: dict[str, Any]) -> Subject:
         base_sha256=dict(hashes.get("model") or {}) if is_adapter else {},
         result_sha256=dict(hashes.get(result.name) or {}),
         rows=tuple((kind, Path(settings[key])) for kind, key in _ROWS if settings.get(key) is not None),
-        reading=reading | {"skip_bad": bool(settings.get("skip_bad"))},
+        reading=reading_options(settings) | {"skip_bad": bool(settings.get("skip_bad"))},
     )

@@ -9,6 +9,7 @@ from luthier.evaluation.fields import FieldFigures
 from luthier.evaluation.json_answers import JsonFigures
 from luthier.evaluation.ratios import Ratios
 from luthier.evaluation.rules import RuleFigures
+from luthier.records.shortened import shortened
 from luthier.verdict.evidence import Evidence
 from luthier.verdict.result import Reason
 from luthier.verdict.thresholds import Thresholds
@@ -42,7 +43,10 @@ def _classes(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
         words = f"{_count(small, what)} with fewer than {limits.class_support} test rows: not judged"
         yield Reason("small-class", "remark", words)
     low = [
-        (min(one.recall, one.f1), f"'{_short(name)}' (recall {one.recall:.0%}, F1 {one.f1:.2f}, {one.support:,} rows)")
+        (
+            min(one.recall, one.f1),
+            f"'{shortened(name)}' (recall {one.recall:.0%}, F1 {one.f1:.2f}, {one.support:,} rows)",
+        )
         for name, one in judged.items()
         if one.recall < floor_recall or one.f1 < limits.class_f1
     ]
@@ -60,7 +64,7 @@ def _classes(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
         yield Reason(
             f"{what}-floor",
             "passed",
-            f"no {what} below its floor; the weakest is '{_short(name)}' with F1 {least.f1:.2f}",
+            f"no {what} below its floor; the weakest is '{shortened(name)}' with F1 {least.f1:.2f}",
         )
 
 
@@ -174,8 +178,3 @@ def _data(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
 def _count(number: int, name: str) -> str:
     plural = f"{name}es" if name.endswith("s") else f"{name}s"
     return f"{number:,} {name if number == 1 else plural}"
-
-
-def _short(name: str) -> str:
-    text = " ".join(name.split())
-    return text if len(text) <= 40 else text[:37] + "..."

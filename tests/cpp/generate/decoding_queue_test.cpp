@@ -167,7 +167,7 @@ TEST(DecodingQueue, LogProbabilitiesAreTheModels) {
   Decoder decoder = tiny_decoder();
   const std::vector<int32_t> prompt = random_tokens(6, 9);
   at::Tensor logits = at::empty({1, 23}, at::kFloat);
-  logits_forward(hidden_states(decoder, prompt).narrow(0, 5, 1), decoder.head.value, 1, logits);
+  logits_forward(hidden_states(decoder, prompt).narrow(0, 5, 1), decoder.head.value, decoder.config.logit_map(), logits);
   const at::Tensor wanted = logits[0].to(at::kDouble).log_softmax(0);
   DecodingQueue queue(decoder, {});
   DecodingRequest request = request_of(prompt, 1);

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from baseline_rows import questions, write_rows
 from luthier.baselines import Baselines, baseline, compare_earlier
-from luthier.baselines.files import read_baselines
+from luthier.baselines.files import read_baselines, write_baselines
 from luthier.errors import InputError
 from luthier.evaluation import Evaluation, judge
+from luthier.generation.constraint import Labels
 from luthier.records import read
 
 
@@ -62,4 +64,17 @@ def test_those_of_another_task_or_model_are_refused(train: Path, test: Path, tmp
     folder = tmp_path / "written"
     baseline(train, test=test, task="write", out=folder)
     with pytest.raises(InputError, match="judged as write, the tuned model as classify"):
+        compare_earlier(folder, judged(test, ["files"] * 12))
+
+    found = baseline(train, test=test)
+    prompted = [replace(one, kind="prompt") for one in found.results]
+    write_baselines(replace(found, results=prompted), folder)
+    with pytest.raises(InputError, match="the baselines ask most frequent answer, the run was fitted to base"):
+        compare_earlier(folder, judged(test, ["files"] * 12), model="base")
+    constrained = replace(judged(test, ["files"] * 12), constraint=Labels(("files", "mail")))
+    with pytest.raises(InputError, match="compares free answers only"):
+        compare_earlier(folder, constrained)
+    alike = [replace(one, evaluation=replace(one.evaluation, constraint=constrained.constraint)) for one in prompted]
+    write_baselines(replace(found, results=alike), folder)
+    with pytest.raises(InputError, match="compares free answers only"):
         compare_earlier(folder, judged(test, ["files"] * 12))

@@ -59,24 +59,25 @@ def test_the_other_verdicts_say_what_to_do(made: MadeRun, outcome: str, reason: 
     assert text.endswith(words)
 
 
-def test_the_verdict_is_listed_with_what_decided_first() -> None:
+def test_of_the_verdict_that_is_listed_which_decided_it() -> None:
     looked_at = (
         Reason("as-good:classifier", "rethink", "a bag of words is as good", "use it " * 30),
+        Reason("class-floor", "hold", "a class is weak"),
         Reason("rows", "passed", "60 test rows"),
         Reason("openings", "remark", "opened 2 times"),
     )
     lines = list(verdict_lines(Verdict("RETHINK", looked_at, Thresholds())))
     assert lines[0].startswith("- a bag of words is as good; use it")
     assert lines[1].startswith("  use it")
-    assert lines[-1] == "  (and 1 things in order)"
-    assert list(verdict_lines(Verdict("SHIP", looked_at[1:], Thresholds()))) == ["+ 60 test rows"]
+    assert lines[-1] == "  (1 more against it, 1 in order)"
+    assert list(verdict_lines(Verdict("SHIP", looked_at[2:], Thresholds()))) == ["+ 60 test rows"]
 
 
 def test_of_many_reasons_the_first_are_listed() -> None:
     many = tuple(Reason(f"r{index}", "hold", f"reason {index}") for index in range(12))
     lines = list(verdict_lines(Verdict("HOLD", many, Thresholds())))
     assert lines[0] == "- reason 0" and lines[-2] == "- reason 4"
-    assert lines[-1] == "  (and 7 more of these)"
+    assert lines[-1] == "  (7 more against it, 0 in order)"
 
 
 def test_figures_and_tables_are_plain() -> None:

@@ -35,10 +35,12 @@ def write(path: Path, rows: list[tuple[str, str]]) -> Path:
 
 def test_labels_are_the_different_answers() -> None:
     assert constraint_of("labels", ["mail", "files", "mail", " "]) == Labels(("files", "mail"))
-    with pytest.raises(InputError, match="the rows hold no answer"):
+    with pytest.raises(InputError, match="no answer to take labels from in the rows"):
         constraint_of("labels", ["", " "])
-    with pytest.raises(InputError, match=r"train.jsonl hold 1,001 different answers, more than 1,000"):
+    with pytest.raises(InputError, match=r"1,001 different answers in train.jsonl, more than 1,000"):
         constraint_of("labels", [str(i) for i in range(MOST_LABELS + 1)], source="train.jsonl")
+    with pytest.raises(InputError, match=r"an answer in the rows has 1,001 characters; a label has 1,000 at most"):
+        constraint_of("labels", ["mail", "x" * 1001])
     with pytest.raises(InputError, match="labels or schema, not to 'words'"):
         constraint_of("words", ["a"])
 
@@ -88,7 +90,7 @@ def test_labels_are_read_from_lines_and_from_rows(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"latin.txt: the labels are not UTF-8 text"):
         read_labels(tmp_path / "latin.txt")
     (tmp_path / "empty.txt").write_text("")
-    with pytest.raises(InputError, match=r"empty.txt hold no answer"):
+    with pytest.raises(InputError, match=r"no answer to take labels from in .*empty.txt"):
         read_labels(tmp_path / "empty.txt")
 
 

@@ -174,7 +174,7 @@ def test_a_tokenizer_of_another_kind_is_refused(tmp_path: Path) -> None:
             tokenizer_keys(tokenizer, 400)
 
 
-@pytest.mark.parametrize("name", ["gpt-2", "smollm", "llama-bpe", "qwen2", "tekken"])
+@pytest.mark.parametrize("name", ["gpt-2", "smollm", "llama-bpe", "qwen2"])
 def test_the_way_of_cutting_text_is_found_again(name: str, tmp_path: Path) -> None:
     keys = every_pair_of_characters()
     tokenizer = Tokenizer.from_gguf_metadata({**keys, "tokenizer.ggml.pre": name})

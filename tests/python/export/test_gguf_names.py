@@ -31,6 +31,8 @@ def test_the_names_are_those_of_the_gguf_package(name: str) -> None:
     theirs = gguf.get_tensor_name_map(architecture, 3)
     modules = [*family.outer, *(f"model.layers.{layer}.{module}" for layer in range(3) for module in family.layer)]
     for module in modules:
+        if module == "lm_head" and theirs.get_name(module) is None:
+            continue  # in this family the head is always the embedding
         assert theirs.get_name(module) == family.to_gguf(f"{module}.weight").removesuffix(".weight"), module
 
 

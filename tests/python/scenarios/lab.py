@@ -79,6 +79,7 @@ class Lab:
             "learning_rate": 5e-3,
             "max_length": 256,
             "dtype": "float32",
+            "threads": 1,
         }
         return {key: value for key, value in (values | changes).items() if value is not None}
 
@@ -103,6 +104,7 @@ def make_lab(folder: Path) -> Lab:
         learning_rate=5e-3,
         max_length=256,
         dtype="float32",
+        threads=1,
         no_check=True,
         quiet=True,
     )

@@ -182,6 +182,7 @@ def test_values_that_change_nothing_are_taken(client: Any) -> None:
         ({"stop": ""}, "stop"),
         ({"stop": ["a"] * 17}, "stop"),
         ({"tool_choice": "required"}, "tool_choice"),
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
         ({"seed": 2**64}, "seed"),
         ({"stream_options": {"include_usage": True}}, "stream_options"),
         ({"extra_body": {"temprature": 1}}, "temprature"),
