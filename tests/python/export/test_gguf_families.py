@@ -61,7 +61,14 @@ def make_model(name: str, folder: Path, changes: Mapping[str, Any] | None = None
     from transformers import AutoConfig, AutoModelForCausalLM
 
     tokenizer = make_tiny_tokenizer()
-    settings = {**_COMMON, **SETTINGS[name], **(changes or {}), "vocab_size": len(tokenizer), "bos_token_id": 1, "eos_token_id": 2}
+    settings = {
+        **_COMMON,
+        **SETTINGS[name],
+        **(changes or {}),
+        "vocab_size": len(tokenizer),
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
     torch.manual_seed(0)
     model: Any = AutoModelForCausalLM.from_config(AutoConfig.for_model(name, **settings))
     with torch.no_grad():
