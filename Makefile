@@ -1,6 +1,7 @@
 # make demo    a real model fitted to a real task, from nothing
 # make test    GoogleTest and pytest, everything
 # make check   formats, linters, types, include order, the generated stub
+# make notebooks  runs the notebooks and keeps what they show
 # make bench   speed and memory against TRL + PEFT and others, interleaved; about an hour
 # make wheel   dist/*.whl
 # make sanitize  the C++ tests under the address and undefined-behaviour sanitizers
@@ -11,15 +12,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint python/constraints.txt
 CXX_FILES := $(shell git ls-files '*.cpp' '*.h' 2>/dev/null)
+# With a browser on the machine the report is tested in it.
+BROWSER := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 export LUTHIER_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/luthier
 
-.PHONY: demo test check format bench wheel sanitize clean build build-tests model
+.PHONY: demo notebooks test check format bench wheel sanitize clean build build-tests model
 .DELETE_ON_ERROR:
 
 demo: build
 	$(BIN)/luthier demo
 
-test: build-tests $(VENV)/.test model
+test: build-tests $(VENV)/.test $(if $(BROWSER),$(VENV)/.browser) model
 	ctest --test-dir build --output-on-failure
 	$(BIN)/python -m pytest tests
 
@@ -35,6 +38,10 @@ format: $(VENV)/.check
 	$(BIN)/clang-format -i $(CXX_FILES)
 	$(BIN)/ruff format python tests
 	$(BIN)/ruff check --fix python tests
+
+# In their folder, with the outputs kept in the files.
+notebooks: build $(VENV)/.test model
+	$(BIN)/python tests/python/notebooks/keep_outputs.py notebooks/*.ipynb
 
 bench: build $(VENV)/.test $(VENV)/.bench model
 	$(BIN)/python tests/benchmarks/run.py
@@ -70,7 +77,7 @@ build-tests: $(VENV)/.build
 	  else echo "GoogleTest is missing: sudo apt-get install libgtest-dev" >&2; exit 1; fi; fi
 	$(INSTALL) --no-build-isolation --config-settings=cmake.define.LUTHIER_BUILD_TESTS=ON --editable .
 
-$(VENV)/.test $(VENV)/.check $(VENV)/.bench: $(VENV)/.%: pyproject.toml python/constraints.txt | $(VENV)/.build
+$(VENV)/.test $(VENV)/.check $(VENV)/.bench $(VENV)/.browser: $(VENV)/.%: pyproject.toml python/constraints.txt | $(VENV)/.build
 	$(INSTALL) --group $*
 	@touch $@
 

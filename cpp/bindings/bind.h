@@ -26,7 +26,10 @@ void bind_model(pybind11::module_& module);
 /// Trainer and StepResult, and what steps take.
 void bind_train(pybind11::module_& module);
 
-/// generate, threads and the instruction set.
+/// generate, TokenTrie, threads and the instruction set.
 void bind_generate(pybind11::module_& module);
+
+/// DecodingQueue and DecodedToken.
+void bind_decoding_queue(pybind11::module_& module);
 
 }  // namespace luthier

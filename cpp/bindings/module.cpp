@@ -15,4 +15,5 @@ PYBIND11_MODULE(_core, module) {
   luthier::bind_model(module);
   luthier::bind_train(module);
   luthier::bind_generate(module);
+  luthier::bind_decoding_queue(module);
 }

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from luthier.checks.run import check as check
     from luthier.errors import InputError as InputError
     from luthier.errors import LuthierError as LuthierError
+    from luthier.generation.constraint import Labels as Labels
+    from luthier.generation.constraint import Schema as Schema
     from luthier.models.load import load as load
     from luthier.models.model import Model as Model
     from luthier.records.reader import read as read
@@ -43,9 +45,11 @@ _HOMES = {
     "check": "luthier.checks.run",
     "clean": "luthier.checks.cleaning",
     "Full": "luthier.training.settings",
+    "Labels": "luthier.generation.constraint",
     "Lora": "luthier.training.settings",
     "Model": "luthier.models.model",
     "Run": "luthier.training.run",
+    "Schema": "luthier.generation.constraint",
     "Thresholds": "luthier.verdict.thresholds",
     "RunPlan": "luthier.training.run_plan",
     "baseline": "luthier.baselines.run",

@@ -17,7 +17,9 @@ from luthier.errors import LuthierError as Error
 __all__: list[str] = [
     "Checkpoint",
     "Dataset",
+    "DecodedToken",
     "Decoder",
+    "DecodingQueue",
     "Error",
     "ForestCost",
     "GgufFile",
@@ -29,6 +31,7 @@ __all__: list[str] = [
     "SentencePieceModel",
     "StepResult",
     "TensorBytes",
+    "TokenTrie",
     "Trainer",
     "divide_rows",
     "forest_costs",
@@ -556,6 +559,113 @@ class Trainer:
     @property
     def step_count(self) -> int: ...
 
+class TokenTrie:
+    """
+    A closed set of answers as a tree of their tokens, each followed by an end token.
+    """
+
+    def __init__(
+        self,
+        sequences: collections.abc.Sequence[collections.abc.Sequence[int]],
+        end_tokens: collections.abc.Sequence[int],
+    ) -> None:
+        """
+        Raises InputError for no sequences, and for one that holds an end token.
+        """
+
+    def __len__(self) -> int:
+        """
+        Its nodes.
+        """
+
+class DecodedToken:
+    """
+    One more token of an answer.
+    """
+
+    @property
+    def finish(self) -> str:
+        """
+        Empty while the answer goes on; else end, length or nothing allowed. Only with length the token is a part of the answer.
+        """
+
+    @property
+    def id(self) -> int:
+        """
+        The answer's number.
+        """
+
+    @property
+    def likely(self) -> list[tuple[int, float]]:
+        """
+        The most probable tokens with their log-probabilities, as many as were asked for.
+        """
+
+    @property
+    def logprob(self) -> float:
+        """
+        By the model at temperature 1, whatever was allowed; 0 if not asked.
+        """
+
+    @property
+    def token(self) -> int: ...
+
+class DecodingQueue:
+    """
+    Answers to prompts that come and go, decoded side by side. For one thread at a time.
+    """
+
+    def __init__(self, decoder: Decoder, max_rows: int = 64, cache_tokens: int = 32768, step_tokens: int = 512) -> None:
+        """
+        max_rows: prompts that are answered side by side. cache_tokens: keys and values held. step_tokens: of prompts computed in one step.
+        """
+
+    def add(
+        self,
+        prompt: collections.abc.Sequence[int],
+        max_new_tokens: int,
+        end_tokens: collections.abc.Sequence[int],
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        logprobs: int | None = None,
+    ) -> int:
+        """
+        The number of the answer, by which step() tells its tokens. logprobs: how many most probable tokens are told with each.
+        """
+
+    def allow(self, id: int, allowed: collections.abc.Sequence[int]) -> None:
+        """
+        Restricts the next token of an answer, and only that, to those whose bit is set: bit t % 32 of word t // 32.
+        """
+
+    def cancel(self, id: int) -> None:
+        """
+        No more tokens come for the answer; unknown and finished ones are ignored.
+        """
+
+    def step(self) -> list[DecodedToken]:
+        """
+        Computes one more token for each answer, or a part of the prompts, and gives the new tokens.
+        """
+
+    @property
+    def computed_tokens(self) -> int:
+        """
+        Tokens of prompts that were computed so far.
+        """
+
+    @property
+    def reused_tokens(self) -> int:
+        """
+        Tokens of prompts that were in the cache already.
+        """
+
+    @property
+    def running(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+
 def divide_rows(dataset: Dataset, examples: collections.abc.Sequence[int], parts: int) -> list[list[int]]:
     """
     The examples of a step cut into parts that cost about the same; shared prefixes stay together, and parts at the end may be empty.
@@ -577,9 +687,10 @@ def generate(
     seed: int = 0,
     max_rows: int = 64,
     on_done: typing.Any = None,
+    constraint: typing.Any = None,
 ) -> list[list[int]]:
     """
-    The answers to token prompts, in their order, without the end token. on_done(finished) is called after each token and may raise.
+    The answers to token prompts, in their order, without the end token. on_done(finished) is called after each token and may raise. constraint is a TokenTrie, or a function (prompts, tokens, masks) that gets places among the prompts, the newest token of each (-1: none yet) and a tensor [prompts, (vocabulary + 31) // 32] of int32 zeros, in which it sets bit t % 32 of word t // 32 where token t may come next.
     """
 
 def instruction_set() -> str:

@@ -35,7 +35,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         aside.write_bytes(content)
         sync(aside)
         os.replace(aside, path)
-    except OSError:
+    except BaseException:
         aside.unlink(missing_ok=True)
         raise
     sync(path.parent)
@@ -98,3 +98,11 @@ def content_sha256(path: Path) -> dict[str, str]:
     if path.is_dir():
         return {file.name: file_sha256(file) for file in sorted(path.iterdir()) if file.is_file()}
     return {path.name: file_sha256(path)}
+
+
+def free_disk_bytes(path: Path) -> int:
+    """Free space of the file system that `path` is on, or will be on once it is made. Raises OSError."""
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free

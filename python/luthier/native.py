@@ -11,6 +11,14 @@ TORCH_VERSION = "2.13.0"
 """The release whose C++ interface the extension was built against; another one would crash it."""
 
 
+def package_version(name: str) -> str:
+    """The version of an installed package, "not installed" where it is none."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
 def load_core() -> ModuleType:
     """`luthier._core`. Raises LuthierError, before anything is loaded, when torch is missing or of another version."""
     try:

@@ -24,6 +24,7 @@ ORDER = (
     "export",
     "models",
     "generation",
+    "delivery",
     "evaluation",
     "baselines",
     "checks",
@@ -34,6 +35,8 @@ ORDER = (
     "verdict",
     "report",
     "watch",
+    "serve",
+    "chat",
     "demo",
     "cli",
     "__main__",
@@ -49,6 +52,10 @@ HEAVY = (
     "sacrebleu",
     "jsonschema_rs",
     "huggingface_hub",
+    "usearch",
+    "llguidance",
+    "gguf",
+    "xllamacpp",
 )
 
 

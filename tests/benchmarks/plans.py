@@ -43,27 +43,37 @@ class Foretold:
 
 
 class Plans:
-    """A part of the bench (see bench.Part): plan and fit of each workload, one after the other."""
+    """A part of the bench (see bench.Part): plan and fit of each workload, one after the other. The round whose time is
+    the median one off stands for the workload.
+    """
 
     name = "plan"
-    repeated = False
+    repeated = True
 
     def __init__(self, workloads: list[Training]) -> None:
         """Nothing is measured yet."""
         self.minutes = 1.2 * len(workloads)
         self.workloads = workloads
-        self.found: dict[str, Foretold] = {}
+        self.rounds: dict[str, list[Foretold]] = {}
+
+    @property
+    def found(self) -> dict[str, Foretold]:
+        """What stands for each workload."""
+        return {
+            key: sorted(rounds, key=lambda one: one.time_off)[len(rounds) // 2] for key, rounds in self.rounds.items()
+        }
 
     @property
     def measured(self) -> bool:
         """Whether there is a plan with its fit."""
-        return bool(self.found)
+        return bool(self.rounds)
 
     def measure(self, bench: Bench, number: int) -> Iterator[str]:
         """The two commands with the same options."""
         for training in self.workloads:
             key = training.workload.key
-            found = self.found[key] = _plan_and_fit(bench, training)
+            found = _plan_and_fit(bench, training)
+            self.rounds.setdefault(key, []).append(found)
             yield f"({key}) memory off by {found.memory_off:.1%}, time by {found.time_off:.1%}"
 
     def findings(self) -> list[Finding]:
@@ -98,8 +108,8 @@ class Plans:
         return "\n".join(lines) + "\n"
 
     def record(self) -> dict[str, Any]:
-        """All figures by workload."""
-        return {key: asdict(found) for key, found in self.found.items()}
+        """All figures by workload and round."""
+        return {key: [asdict(found) for found in rounds] for key, rounds in self.rounds.items()}
 
 
 def _plan_and_fit(bench: Bench, training: Training) -> Foretold:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -68,12 +69,17 @@ def _candidates(workload: Workload, data: Path | None, count: int, length: Lengt
     if path is not None and path.is_file():
         return f"{workload.folder}/train.jsonl", (json.loads(line) for line in path.open(encoding="utf-8"))
     if workload.key == "b":
-        from luthier.demo.sort import sort_splits
+        from luthier.demo.sort import sort_rows
 
-        return "the demo 'sort'", iter(sort_splits().train)
-    from luthier.demo.functions import function_splits
+        return "the demo 'sort'", iter(_shuffled(sort_rows()))
+    from luthier.demo.functions import function_rows
 
-    return "the demo 'functions'", iter(function_splits().train)
+    return "the demo 'functions'", iter(_shuffled(function_rows()))
+
+
+def _shuffled(rows: list[Row]) -> list[Row]:
+    random.Random(0).shuffle(rows)
+    return rows
 
 
 def equal_length_rows(count: int, target: int, length: Length) -> Iterator[Row]:

@@ -77,7 +77,7 @@ def test_peft_and_transformers_read_what_a_fit_leaves(subject: Subject, tmp_path
     assert answers != _core.generate(plain.decoder, encoded, NEW_TOKENS, ends), "the fit should change the answers"
 
     theirs = PeftModel.from_pretrained(subject.peer(), run.adapter).eval()
-    merged = AutoModelForCausalLM.from_pretrained(run.export(tmp_path / "merged", dtype="float32")).eval()
+    merged = AutoModelForCausalLM.from_pretrained(run.export(tmp_path / "merged", dtype="float32").folder).eval()
     for prompt, answer in zip(encoded, answers, strict=True):
         with torch.no_grad():
             wanted = theirs(input_ids=torch.tensor([prompt])).logits[0]

@@ -28,7 +28,8 @@ void check(const Decoder& decoder, const std::vector<std::vector<int32_t>>& prom
 }  // namespace
 
 std::vector<std::vector<int32_t>> generate(Decoder& decoder, const std::vector<std::vector<int32_t>>& prompts,
-                                           const GenerateSettings& settings, const GenerateProgress& progress) {
+                                           const GenerateSettings& settings, const GenerateProgress& progress,
+                                           Constraint* constraint) {
   check(decoder, prompts, settings);
   std::vector<std::vector<int32_t>> answers(prompts.size());
   if (settings.max_new_tokens == 0) return answers;
@@ -52,7 +53,7 @@ std::vector<std::vector<int32_t>> generate(Decoder& decoder, const std::vector<s
     }
     if (!cache || cache->rows < rows) cache.emplace(decoder, rows);
     const std::span<const int64_t> group{order.data() + begin, end - begin};
-    GenerateSession session(decoder, pass, *cache, settings, group, prompts);
+    GenerateSession session(decoder, pass, *cache, settings, group, prompts, constraint);
     session.prefill();
     const int64_t size = static_cast<int64_t>(group.size());
     if (progress) progress(finished + size - session.unfinished());

@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "luthier/generate/constraint.h"
 #include "luthier/model/decoder.h"
 
 namespace luthier {
@@ -21,9 +22,11 @@ struct GenerateSettings {
 /// Called with the number of finished prompts after each token; may throw to stop.
 using GenerateProgress = std::function<void(int64_t)>;
 
-/// The answers in the order of the prompts, without the end token. Equal probabilities: the lower token. Throws
-/// InputError for an empty prompt, a token outside the vocabulary, or a negative temperature.
+/// The answers in the order of the prompts, without the end token. Equal probabilities: the lower token. With a
+/// constraint each token is the most probable of those it allows, or drawn from these. Throws InputError for an empty
+/// prompt, a token outside the vocabulary, or a negative temperature.
 std::vector<std::vector<int32_t>> generate(Decoder& decoder, const std::vector<std::vector<int32_t>>& prompts,
-                                           const GenerateSettings& settings, const GenerateProgress& progress);
+                                           const GenerateSettings& settings, const GenerateProgress& progress,
+                                           Constraint* constraint = nullptr);
 
 }  // namespace luthier

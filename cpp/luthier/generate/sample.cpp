@@ -2,11 +2,21 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace luthier {
 
 int32_t most_probable(std::span<const float> logits) {
   return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+int32_t most_probable(std::span<const float> logits, TokenMask allowed) {
+  int32_t best = -1;
+  find_allowed(allowed, logits.size(), [&](int32_t token) {
+    if (best < 0 || logits[token] > logits[best]) best = token;
+    return false;
+  });
+  return best;
 }
 
 int32_t draw(std::span<const float> logits, double temperature, Random& random) {
@@ -22,6 +32,18 @@ int32_t draw(std::span<const float> logits, double temperature, Random& random) 
     left -= weight;
   }
   return last;
+}
+
+int32_t draw(std::span<const float> logits, TokenMask allowed, double temperature, Random& random) {
+  std::vector<int32_t> tokens;
+  std::vector<float> kept;
+  find_allowed(allowed, logits.size(), [&](int32_t token) {
+    tokens.push_back(token);
+    kept.push_back(logits[token]);
+    return false;
+  });
+  if (tokens.size() < 2) return tokens.empty() ? -1 : tokens.front();
+  return tokens[draw(kept, temperature, random)];
 }
 
 }  // namespace luthier

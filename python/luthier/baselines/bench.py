@@ -9,27 +9,34 @@ from typing import TYPE_CHECKING, Any
 from luthier.baselines import simple
 from luthier.baselines.few_shot import few_shot_records
 from luthier.baselines.result import BaselineResult, Kind, Skipped
-from luthier.baselines.retrieval import TfidfIndex
+from luthier.baselines.retrieval import EmbeddingIndex, RowIndex, TfidfIndex
 from luthier.errors import InputError
 from luthier.evaluation import judge
 from luthier.evaluation.answers import Progress, answer_rows, longest_answer
+from luthier.evaluation.json_answers import is_value, parse
 from luthier.evaluation.rules import Rule
 from luthier.evaluation.tasks import Task
+from luthier.generation.constraint import Constraint, Schema, constrained_name
 from luthier.records import Record
 
 if TYPE_CHECKING:
+    from luthier.baselines.encoder import SentenceEncoder
+    from luthier.evaluation import Evaluation
     from luthier.models.model import Model
 
 MOST_FREQUENT = "most frequent answer"
 CLASSIFIER = "TF-IDF + logistic regression"
 NEIGHBOUR = "nearest training row"
 PROMPT = "untuned, prompt alone"
+TUNED = "tuned"
 
 
 @dataclass
 class Bench:
-    """`rows` are judged as `task`; `train` is what may be learned from. `on_start` hears the name of each baseline,
-    `on_progress` (rows finished, rows) of those that ask a model. `results` and `skipped` grow."""
+    """`rows` are judged as `task`; `train` is what may be learned from, its rows found by the vectors of `encoder` or,
+    without one, by their words. With a `constraint` a model is asked twice, first for free answers. `on_start` hears
+    the name of each baseline, `on_progress` (rows finished, rows) of those that ask a model. `results` and `skipped`
+    grow."""
 
     rows: Sequence[Record]
     train: Sequence[Record]
@@ -39,9 +46,11 @@ class Bench:
     rules: Sequence[Rule] = ()
     on_start: Callable[[str], None] | None = None
     on_progress: Progress | None = None
+    encoder: SentenceEncoder | None = None
+    constraint: Constraint | None = None
     results: list[BaselineResult] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
-    _index: TfidfIndex | None = None
+    _index: RowIndex | None = None
 
     def run_simple(self) -> None:
         """The baselines without a language model; one that cannot learn from the rows is skipped."""
@@ -52,19 +61,18 @@ class Bench:
 
     def run_prompt(self, model: Model, max_new_tokens: int | None) -> None:
         """The model with the prompt of each row as it is."""
-        self._start(PROMPT)
-        self._ask(model, PROMPT, "prompt", self.rows, max_new_tokens, [])
+        self._ask(model, PROMPT, "prompt", self.rows, max_new_tokens or self._longest(model), [])
 
     def run_few_shot(self, model: Model, k: int, max_new_tokens: int | None, max_length: int | None) -> None:
         """The model with the `k` most similar training rows before each row; `max_length` bounds prompt and answer."""
         name = f"untuned, {k} similar example{'s' if k > 1 else ''}"
-        self._start(name)
         try:
             index = self.index()
         except InputError as error:
+            self._start(name)
             self.skipped.append(Skipped(name, str(error)))
             return
-        new_tokens = max_new_tokens or longest_answer(model, self.rows)
+        new_tokens = max_new_tokens or self._longest(model)
         holds = int(model.decoder.config["max_positions"])
         room = min(max_length or holds, holds) - new_tokens
 
@@ -81,15 +89,21 @@ class Bench:
             )
         self._ask(model, name, "few_shot", found.records, new_tokens, notes)
 
+    def add_free(self, free: Evaluation) -> None:
+        """The tuned model with free answers, beside its constrained ones."""
+        costs = (1000 * free.seconds / free.n, free.prompt_tokens / free.n, free.new_tokens / free.n)
+        self.results.append(BaselineResult(TUNED, "tuned", free, *costs))
+
     def add(self, name: str, outputs: Sequence[str]) -> None:
         """Judges answers that something else gave; what they took is not known."""
         self._start(name)
         self._judge(name, "predictions", outputs, [], (None, None, None), model=name)
 
-    def index(self) -> TfidfIndex:
-        """The training rows' prompts, made once. Raises InputError when they hold no word."""
+    def index(self) -> RowIndex:
+        """The training rows' prompts, made once. Raises InputError when they hold no word to find them by."""
         if self._index is None:
-            self._index = TfidfIndex([row.question for row in self.train])
+            texts = [row.question for row in self.train]
+            self._index = TfidfIndex(texts) if self.encoder is None else EmbeddingIndex(texts, self.encoder)
         return self._index
 
     def _run_simple(self, name: str, kind: Kind, answer: Callable[[], simple.SimpleAnswers]) -> None:
@@ -103,18 +117,23 @@ class Bench:
         self._judge(name, kind, found.outputs, found.notes, costs, model=name, seconds=found.seconds)
 
     def _ask(
-        self,
-        model: Model,
-        name: str,
-        kind: Kind,
-        records: Sequence[Record],
-        max_new_tokens: int | None,
-        notes: list[str],
+        self, model: Model, name: str, kind: Kind, records: Sequence[Record], max_new_tokens: int, notes: list[str]
     ) -> None:
-        answers = answer_rows(model, records, max_new_tokens, self.on_progress)
-        count = len(records)
-        costs = (1000 * answers.seconds / count, answers.prompt_tokens / count, answers.new_tokens / count)
-        self._judge(name, kind, answers.outputs, notes, costs, **answers.facts())
+        """Freely, and where there is a constraint once more with it."""
+        constraints: list[Constraint | None] = [None]
+        if self.constraint is not None:
+            constraints.append(self.constraint)
+        for constraint in constraints:
+            called = constrained_name(name, constraint)
+            self._start(called)
+            answers = answer_rows(model, records, max_new_tokens, self.on_progress, constraint)
+            count = len(records)
+            costs = (1000 * answers.seconds / count, answers.prompt_tokens / count, answers.new_tokens / count)
+            own = [*notes, *_cut(answers.outputs, max_new_tokens, constraint)]
+            self._judge(called, kind, answers.outputs, own, costs, constraint=constraint, **answers.facts())
+
+    def _longest(self, model: Model) -> int:
+        return longest_answer(model, self.rows, self.constraint)
 
     def _judge(
         self,
@@ -132,3 +151,9 @@ class Bench:
     def _start(self, name: str) -> None:
         if self.on_start is not None:
             self.on_start(name)
+
+
+def _cut(outputs: Sequence[str], max_new_tokens: int, constraint: Constraint | None) -> list[str]:
+    """Says how many answers constrained to JSON are none, as they were not finished."""
+    cut = sum(not is_value(parse(output)) for output in outputs) if isinstance(constraint, Schema) else 0
+    return [f"{cut:,} of {len(outputs):,} answers were cut at {max_new_tokens:,} tokens"] if cut else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from luthier.baselines.retrieval import TfidfIndex
+from luthier.baselines.retrieval import RowIndex
 from luthier.records import Message, Record
 
 
@@ -20,7 +20,7 @@ class FewShot:
 def few_shot_records(
     rows: Sequence[Record],
     train: Sequence[Record],
-    index: TfidfIndex,
+    index: RowIndex,
     k: int,
     too_long: Callable[[Sequence[Record]], list[bool]],
 ) -> FewShot:

@@ -44,7 +44,7 @@ def read_baselines(folder: Path) -> Baselines:
         return Baselines.from_json(values, predictions)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise InputError(
             f"{path}: not the baselines of this version ({type(error).__name__}: {error}); run luthier baseline again"
         ) from None

@@ -11,7 +11,8 @@ from luthier.evaluation import Comparison, Evaluation, Prediction
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-Kind = Literal["constant", "classifier", "neighbour", "prompt", "few_shot", "predictions"]
+Kind = Literal["constant", "classifier", "neighbour", "prompt", "few_shot", "predictions", "tuned"]
+"""tuned: the tuned model with free answers, beside its constrained ones that are compared; no baseline."""
 
 REQUESTS = 1_000_000
 
@@ -62,7 +63,8 @@ class Baselines:
     """All baselines on `n` rows of `test`, which learned from `train`.
 
     `tuned` is what they were compared with, if anything: one of `comparisons` for each of `results`, in their order,
-    the tuned model first in each.
+    the tuned model first in each. `encoder` is what similar rows were found with, None for TF-IDF; `train_sha256` is
+    that of the file they learned from.
     """
 
     n: int
@@ -72,6 +74,8 @@ class Baselines:
     skipped: list[Skipped] = field(default_factory=list)
     tuned: Evaluation | None = None
     comparisons: list[Comparison] = field(default_factory=list)
+    train_sha256: str | None = None
+    encoder: str | None = None
 
     @property
     def prompt_tokens_saved_per_million_requests(self) -> int | None:
@@ -92,6 +96,19 @@ class Baselines:
         """The comparison of the tuned model with the baseline of this name."""
         return next((found for found in self.comparisons if found.second == name), None)
 
+    @property
+    def rivals(self) -> list[tuple[BaselineResult, Comparison]]:
+        """The baselines, each with the comparison of the tuned model; without the tuned model's own free answers. Empty
+        where nothing was compared."""
+        pairs = zip(self.results, self.comparisons, strict=True) if self.comparisons else ()
+        return [(result, compared) for result, compared in pairs if result.kind != "tuned"]
+
+    @property
+    def free(self) -> tuple[BaselineResult, Comparison] | None:
+        """The tuned model with free answers, where it was compared with its constrained ones."""
+        pairs = zip(self.results, self.comparisons) if self.comparisons else ()
+        return next((pair for pair in pairs if pair[0].kind == "tuned"), None)
+
     def belongs_to(self, evaluation: Evaluation) -> bool:
         """Whether `evaluation` is the one that the baselines were compared with, and not an earlier or later one."""
         return self.tuned is not None and self.tuned.to_json() == evaluation.to_json()
@@ -102,6 +119,8 @@ class Baselines:
             "n": self.n,
             "test": self.test,
             "train": self.train,
+            "train_sha256": self.train_sha256,
+            "encoder": self.encoder,
             "tuned": None if self.tuned is None else self.tuned.to_json(),
             "baselines": [result.to_json() for result in self.results],
             "comparisons": [comparison.to_json() for comparison in self.comparisons],
@@ -124,6 +143,8 @@ class Baselines:
             skipped=[Skipped(**item) for item in values["skipped"]],
             tuned=None if values["tuned"] is None else Evaluation.from_json(values["tuned"]),
             comparisons=[Comparison.from_json(item) for item in values["comparisons"]],
+            train_sha256=values.get("train_sha256"),
+            encoder=values.get("encoder"),
         )
 
     def _of_kind(self, kind: str) -> BaselineResult | None:

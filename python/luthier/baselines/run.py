@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.baselines.bench import CLASSIFIER, MOST_FREQUENT, NEIGHBOUR, PROMPT, Bench
+from luthier.baselines.bench import CLASSIFIER, MOST_FREQUENT, NEIGHBOUR, PROMPT, TUNED, Bench
+from luthier.baselines.encoder import load_encoder
 from luthier.baselines.files import write_baselines
 from luthier.baselines.predictions import read_predictions
 from luthier.baselines.result import Baselines
@@ -15,12 +16,15 @@ from luthier.baselines.texts import answer_text
 from luthier.errors import InputError
 from luthier.evaluation import Evaluation, compare
 from luthier.evaluation.answers import Progress, reference
+from luthier.evaluation.constrain import constraint_of
 from luthier.evaluation.files import check_folder
 from luthier.evaluation.rules import Rule, parse_rule
 from luthier.evaluation.tasks import Task, checked_task, detect_task
+from luthier.generation.constraint import Constraint
 from luthier.records import Record, Records, read
 
 if TYPE_CHECKING:
+    from luthier.baselines.encoder import SentenceEncoder
     from luthier.models.model import Model
 
 EXAMPLES = 4
@@ -43,6 +47,7 @@ def baseline(
     rules: Sequence[str | Rule] = (),
     max_new_tokens: int | None = None,
     max_length: int | None = None,
+    encoder: SentenceEncoder | str | os.PathLike[str] | None = None,
     text: str | None = None,
     label: str | None = None,
     system: str | os.PathLike[str] | None = None,
@@ -52,6 +57,7 @@ def baseline(
     dtype: str = "bfloat16",
     on_start: Callable[[str], None] | None = None,
     on_progress: Progress | None = None,
+    constrain: str | Constraint | None = None,
 ) -> Baselines:
     """Answers the rows of `test` in the cheapest ways there are, and judges all alike.
 
@@ -59,8 +65,12 @@ def baseline(
     similar training row; the untuned `model` with the prompt alone and with the `k` most similar training rows as
     examples (fewer where prompt and answer would pass `max_length` tokens, by default what the model holds); and every
     file of `predictions`, by name. Without `model`, those that need none. `tuned`, an evaluation on the same rows, is
-    compared with each. `out` is a folder for baselines.json and baseline_predictions.jsonl. The other arguments are
-    those of `luthier.evaluation.evaluate`; `on_start` hears the name of what is run next. Raises InputError for what
+    compared with each. Similar rows share rare words (TF-IDF) or, with `encoder`, a sentence encoder (`load_encoder`),
+    have near vectors. `out` is a folder for baselines.json and baseline_predictions.jsonl. The other arguments are
+    those of `luthier.evaluation.evaluate`; `on_start` hears the name of what is run next.
+
+    `constrain`, "labels" or "schema", lets the untuned model answer twice, freely and constrained to the answers of
+    `train`, or to `schema` or what they have in common; by default it is that of `tuned`. Raises InputError for what
     cannot be read or does not fit together; a baseline that cannot learn from these rows is listed as skipped.
     """
     if k < 1:
@@ -71,6 +81,7 @@ def baseline(
     reading["format"] = format
     learned = train if isinstance(train, Records) else read(train, **reading)
     held_out = test if isinstance(test, Records) else read(test, **reading)
+    vectors = load_encoder(encoder) if isinstance(encoder, str | os.PathLike) else encoder
     untuned = None if model is None else _loaded(model, dtype)
     rows, examples = list(held_out)[:limit], list(learned)
     if untuned is not None:  # tool calls are compared as the model's template writes them
@@ -83,13 +94,18 @@ def baseline(
     known = _task(task or (tuned.task if tuned else None), rows, examples)
     parsed = [rule if isinstance(rule, Rule) else parse_rule(rule) for rule in rules]
     names = [*(predictions or {})]
-    if taken := {MOST_FREQUENT, CLASSIFIER, NEIGHBOUR, PROMPT}.intersection(names):
+    if taken := {MOST_FREQUENT, CLASSIFIER, NEIGHBOUR, PROMPT, TUNED}.intersection(names):
         raise InputError(f"[baseline] '{taken.pop()}' is a baseline of its own; give the predictions another name")
-    bench = Bench(rows, examples, str(held_out.path), known, schema, parsed, on_start, on_progress)
+    if isinstance(constrain, str):
+        constrain = constraint_of(constrain, [reference(row) for row in examples], schema, str(learned.path))
     if tuned is not None:
         _check_same_rows(tuned, rows)
+        constrain = _same_constraint(tuned, constrain)
         max_new_tokens = max_new_tokens or tuned.max_new_tokens
+    bench = Bench(rows, examples, str(held_out.path), known, schema, parsed, on_start, on_progress, vectors, constrain)
 
+    if tuned is not None and tuned.free is not None:
+        bench.add_free(tuned.free)
     bench.run_simple()
     if untuned is not None:
         bench.run_prompt(untuned, max_new_tokens)
@@ -100,12 +116,14 @@ def baseline(
         n=len(rows),
         test=str(held_out.path),
         train=str(learned.path),
+        train_sha256=learned.sha256 or None,
+        encoder=None if vectors is None else vectors.name,
         results=bench.results,
         skipped=bench.skipped,
         tuned=tuned,
         comparisons=[]
         if tuned is None
-        else [compare(tuned, one.evaluation, "tuned", one.name) for one in bench.results],
+        else [compare(tuned, one.evaluation, tuned.called(TUNED), one.name) for one in bench.results],
     )
     if out is not None:
         write_baselines(found, Path(out))
@@ -119,6 +137,21 @@ def _task(given: str | None, rows: Sequence[Record], train: Sequence[Record]) ->
     if given is None and known == "write" and detect_task([answer_text(row) for row in train]) == "classify":
         return "classify"
     return known
+
+
+def _same_constraint(tuned: Evaluation, constraint: Constraint | None) -> Constraint | None:
+    """The constraint of the tuned model's answers. Raises InputError where another one was asked for: the same model
+    would be compared under other rules."""
+    if constraint is None or constraint == tuned.constraint:
+        return tuned.constraint
+    raise InputError(
+        f"[baseline] the evaluation to compare with is of answers that are {_words(tuned.constraint)}, and the "
+        f"baselines' are to be {_words(constraint)}; evaluate with the same constraint, or leave it out here"
+    )
+
+
+def _words(constraint: Constraint | None) -> str:
+    return "free" if constraint is None else f"constrained to {constraint.summary}"
 
 
 def _loaded(model: Model | str | os.PathLike[str], dtype: str) -> Model:

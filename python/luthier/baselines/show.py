@@ -6,6 +6,7 @@ import html
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from luthier.baselines.bench import TUNED
 from luthier.evaluation.compare import Difference
 from luthier.evaluation.result import METRIC_NAMES, Evaluation
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from luthier.baselines.result import BaselineResult, Baselines
-
-_TUNED = "tuned"
 
 
 def tables(found: Baselines) -> Iterator[RenderableType]:
@@ -44,7 +43,7 @@ def cells(found: Baselines) -> list[list[str]]:
     head = [f"{found.n:,} held-out rows", f"{metric}, %", *(["tuned minus it"] if tuned else [])]
     table = [[*head, "ms", "tokens"]]
     if tuned is not None:
-        table.append([_TUNED, _quality(tuned), "", *_costs_of(tuned)])
+        table.append([tuned.called(TUNED), _quality(tuned), "", *_costs_of(tuned)])
     for result in found.results:
         compared = found.comparison(result.name)
         difference = [] if tuned is None else [_signed(compared.primary) if compared is not None else ""]
@@ -55,6 +54,8 @@ def cells(found: Baselines) -> list[list[str]]:
 def remarks(found: Baselines) -> list[str]:
     """What stands below the table, a line each."""
     lines = ["In brackets: 95 % intervals. ms and tokens (prompt + new): means per request, many answered at once."]
+    if found.encoder is not None:
+        lines.append(f"Similar training rows were found by the sentence encoder {found.encoder}.")
     lines += [f"{result.name}: {note}" for result in found.results for note in result.notes]
     lines += [f"{skipped.name}: not run: {skipped.reason}" for skipped in found.skipped]
     saved = found.prompt_tokens_saved_per_million_requests

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from luthier.baselines.retrieval import TfidfIndex
+from luthier.baselines.retrieval import RowIndex
 from luthier.baselines.texts import answer_text
 from luthier.baselines.tfidf import fit_tfidf
 from luthier.errors import InputError
 from luthier.records import Record
+from luthier.records.shortened import shortened
 
 MOST_ANSWERS = 1000
 """More distinct answers than this are no classes, and a classifier over them would take hours."""
@@ -29,7 +30,7 @@ class SimpleAnswers:
 def most_frequent(train: Sequence[Record], rows: Sequence[Record]) -> SimpleAnswers:
     """The most frequent answer of the training rows, always; of equally frequent ones the first."""
     answer, count = Counter(map(answer_text, train)).most_common(1)[0]
-    share = f"{count:,} of {len(train):,} training rows have this answer: {_shortened(answer)}"
+    share = f"{count:,} of {len(train):,} training rows have this answer: {shortened(answer, 60)}"
     return SimpleAnswers([answer] * len(rows), 0.0, [share])
 
 
@@ -45,13 +46,8 @@ def classifier(train: Sequence[Record], rows: Sequence[Record]) -> SimpleAnswers
     return SimpleAnswers(outputs, time.perf_counter() - start)
 
 
-def nearest_answer(train: Sequence[Record], rows: Sequence[Record], index: TfidfIndex) -> SimpleAnswers:
+def nearest_answer(train: Sequence[Record], rows: Sequence[Record], index: RowIndex) -> SimpleAnswers:
     """The answer of the training row that is most like the test row; `index` is over `train`."""
     start = time.perf_counter()
     nearest = index.nearest([row.question for row in rows], 1)
     return SimpleAnswers([answer_text(train[found[0]]) for found in nearest], time.perf_counter() - start)
-
-
-def _shortened(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -194,14 +194,16 @@ def _converted(source: Path, target: Path, encoding: str) -> CleanReport:
 
     def write(rows: IO[bytes], log: IO[bytes]) -> None:
         nonlocal count
-        with source.open(encoding=encoding, newline="") as stream:
-            for line in stream:
-                count += 1
-                rows.write(line.encode("utf-8"))
+        for line in stream:
+            count += 1
+            rows.write(line.encode("utf-8"))
         log.write(Change("converted", "encoding", f"from {encoding} to UTF-8").log_line(str(source), 1))
 
     try:
-        _write_both(target, write)
+        with source.open(encoding=encoding, newline="") as stream:
+            _write_both(target, write)
+    except OSError as error:
+        raise InputError(f"[clean] {source}: cannot be read: {error.strerror or error}") from None
     except LookupError:
         raise InputError(f"[clean] --encoding {encoding}: there is no such encoding; cp1252 is one") from None
     except UnicodeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections import Counter
@@ -31,12 +32,26 @@ def spelling_key(label: str) -> str:
 def labels_of(file: CheckedFile) -> list[str] | None:
     """The answer of every row with its spelling as it is, where the answers are a closed set of labels; else None.
 
-    Variants of spelling count as one label, by the rule of `is_classification`.
+    Variants of spelling count as one label, by the rule of `is_classification`. Where most answers are JSON with more
+    values than one they were extracted from the inputs and are no labels, however few they are.
     """
     answers = [answer(record) for record in file.rows]
+    if 2 * sum(count for text, count in Counter(answers).items() if _has_values(text)) > len(answers):
+        return None
     few = len(set(answers)) <= min(max(2, len(answers) // 2), _MOST_SPELLINGS)
     short = few and all(len(text) <= _LONGEST for text in answers)
     return answers if short and is_classification([spelling_key(text) for text in answers]) else None
+
+
+def _has_values(text: str) -> bool:
+    """Whether an answer is a JSON array, or an object of two fields and more."""
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, list) or (isinstance(value, dict) and len(value) > 1)
 
 
 def closed_set(file: CheckedFile) -> bool:

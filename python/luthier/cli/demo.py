@@ -21,9 +21,12 @@ def command(
     threads: options.Threads = None,
     json_output: options.Json = False,
 ) -> None:
-    """Fetch a model, build a task from this Python's own documentation, fit, and show what it gained.
+    """Make a task from this Python's own documentation, and do all of it: check, split, baselines, fit, evaluate,
+    verdict, report.
 
     Example: luthier demo
+
+    Each stage is shown with the command that does the same. Exit status 0, whatever the verdict is.
     """
     from luthier.cli.interruption import exit_when_interrupted
     from luthier.demo import run_demo

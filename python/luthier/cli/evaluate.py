@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def command(
     run: options.RunArgument = None,
-    test: Annotated[Path, typer.Option("--test", help="Rows with the right answers: JSONL, CSV, Parquet, ....")] = ...,  # type: ignore[assignment]
+    *,
+    test: Annotated[Path, typer.Option("--test", help="Rows with the right answers: JSONL, CSV, Parquet, ...")],
     model: options.ModelOption = None,
     adapter: options.AdapterFolder = None,
     out: Annotated[
@@ -32,6 +33,8 @@ def command(
     task: options.Task = None,
     schema: options.SchemaFile = None,
     rules: options.Rules = None,
+    constrain: options.Constrain = None,
+    labels: options.LabelsFile = None,
     calibration_rows: Annotated[
         int, typer.Option("--calibration-rows", min=0, help="Rows for the calibration of a classification; 0: none.")
     ] = 100,
@@ -42,7 +45,14 @@ def command(
             help="Compare with the baselines, which learn from the run's training file [default: if it is unchanged]",
         ),
     ] = None,
+    baselines_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--baselines-from", help="Folder of luthier baseline --out, on the same rows: nothing is run again."
+        ),
+    ] = None,
     k: options.Examples = 4,
+    encoder: options.Encoder = None,
     predictions: options.Predictions = None,
     forgetting: Annotated[
         bool,
@@ -68,14 +78,26 @@ def command(
 
     Prints tables, and writes evaluation.json, predictions.jsonl and, with baselines, baselines.json. A run that is
     compared with the baselines gets a verdict, and the exit status is 0 for SHIP, 3 for HOLD, 4 for RETHINK.
+
+    With --constrain the model answers twice: constrained to the labels of the training rows, or to --schema or what
+    their answers have in common, which is what is judged, and freely. So does the untuned model. Without a run the
+    labels and the schema are those of the test rows.
     """
+    from luthier.baselines.encoder import load_encoder
     from luthier.errors import InputError
     from luthier.generation.progress import Stages
 
     options.check_choice(run, model, adapter)
-    if run is None and (baselines or predictions):
+    if baselines_from is not None and (predictions or encoder or constrain or baselines is False):
+        raise InputError(
+            "--baselines-from brings all baselines; give it without --predictions, --encoder, --constrain and "
+            "--no-baselines"
+        )
+    if run is None and (baselines or predictions or encoder or baselines_from):
         raise InputError("baselines need rows to learn from: luthier baseline TRAIN --test TEST --model MODEL")
     options.set_threads(threads)
+    if encoder and baselines is False:
+        raise InputError("--encoder is for the baselines; leave out --no-baselines")
     files = options.named_files(predictions)
     limits = options.checked_thresholds(thresholds)
     given: dict[str, Any] = {"max_new_tokens": max_new_tokens, "text": text, "label": label, "system": system}
@@ -86,14 +108,21 @@ def command(
     with Stages() as stages:
         calls: dict[str, Any] = {"on_start": stages.start, "on_progress": stages.report}
         own = given | calls | {"calibration_rows": calibration_rows}
+        chosen = (constrain, labels, given["schema"])
         if run is not None:
             opened = options.open_run(run, dtype)
-            wanted = wants_baselines(opened, baselines, bool(files))
+            own["constrain"] = options.chosen_constraint(*chosen, run=opened)
+            if baselines_from is not None:  # before minutes are spent on answers
+                from luthier.baselines.files import read_baselines
+
+                read_baselines(baselines_from)
+            wanted = baselines_from is not None or wants_baselines(opened, baselines, bool(files))
+            vectors = load_encoder(encoder) if wanted and encoder else None  # a wrong one is said before the answers
             result = opened.evaluate(test, out=out, **own)
             if wanted:
-                given |= {"max_new_tokens": result.max_new_tokens, "k": k, "predictions": files}
+                given |= {"max_new_tokens": result.max_new_tokens, "k": k, "predictions": files, "encoder": vectors}
                 given |= {} if out is None else {"out": out}
-                found = opened.baselines(result, test, **given, **calls)
+                found = opened.baselines(result, test, earlier=baselines_from, **given, **calls)
                 from luthier.verdict import give_verdict
 
                 verdict = give_verdict(opened, test, limits, out, forgetting, keep, **calls)
@@ -101,6 +130,7 @@ def command(
             from luthier.evaluation import evaluate
             from luthier.splits import open_sealed
 
+            own["constrain"] = options.chosen_constraint(*chosen, has_rows=True)
             open_sealed(test, by="evaluate")
             result = evaluate(options.load_model(str(model), adapter, dtype), test, out=out or Path(), **own)
 

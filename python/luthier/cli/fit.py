@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from luthier.cli.options import print_result
+
+if TYPE_CHECKING:
+    from luthier.training.run import Run
 
 
 def _option(name: str, help_text: str, panel_metavar: str | None = None) -> Any:
@@ -83,6 +86,10 @@ def command(
     ] = None,
     threads: Annotated[str | None, _option("--threads", "Processor threads [default: all cores]", "N")] = None,
     seed: Annotated[str | None, _option("--seed", "Seed of the row order and the adapter [default: 0]", "N")] = None,
+    seeds: Annotated[
+        str | None,
+        _option("--seeds", "Runs to make, with this seed and those after it, to see the spread [default: 1]", "N"),
+    ] = None,
     save_every: Annotated[str | None, _option("--save-every", "Steps between checkpoints [default: 100]", "N")] = None,
     valid_every: Annotated[
         str | None,
@@ -110,7 +117,8 @@ def command(
 
     Example: luthier fit train.jsonl --valid valid.jsonl --model smollm2-135m-instruct --out runs/a
 
-    Writes adapter/ (PEFT format), metrics.jsonl, ledger.jsonl, run.json and checkpoints/ into the --out folder.
+    Writes adapter/ (PEFT format), metrics.jsonl, ledger.jsonl, run.json and checkpoints/ into the --out folder; with
+    --seeds 3 the runs with the two next seeds go to seeds/ there, and evaluate shows the spread.
     """
     flags = given_flags(locals())
 
@@ -123,9 +131,15 @@ def command(
         run = run_fit(merge_settings(flags, assignments or (), config))
     if not is_first_process():
         return
-    record = run.record
-    result = {"out": str(run.folder), **{key: record.get(key) for key in ("status", "steps", "loss", "best", "rows")}}
+    result = _result(run)
+    if len(runs := run.seed_runs) > 1:
+        result["seeds"] = [{"seed": one.settings["seed"], **_result(one)} for one in runs]
     print_result(result, json_output, lambda: print(run))
+
+
+def _result(run: Run) -> dict[str, Any]:
+    record = run.record
+    return {"out": str(run.folder), **{key: record.get(key) for key in ("status", "steps", "loss", "best", "rows")}}
 
 
 def given_flags(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ def command(
     text: options.TextColumn = None,
     label: options.LabelColumn = None,
     system: options.SystemFile = None,
+    format: options.Format = None,
     skip_bad: options.SkipBad = False,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -42,7 +43,7 @@ def command(
 
     options.set_threads(threads)
     new, old = options.open_run(run, dtype), options.open_run(against, dtype)
-    given = {"text": text, "label": label, "system": system, "skip_bad": skip_bad}
+    given = {"text": text, "label": label, "system": system, "skip_bad": skip_bad, "format": format}
     with answer_progress("answers") as progress:
         found = gate_run(new, old, suite, strict, max_new_tokens, progress, **given)
 

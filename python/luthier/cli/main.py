@@ -15,6 +15,7 @@ import typer
 
 from luthier.cli import (
     baseline,
+    chat,
     check,
     clean,
     demo,
@@ -29,6 +30,7 @@ from luthier.cli import (
     plan,
     profile,
     report,
+    serve,
     show,
     split,
     verdict,
@@ -62,6 +64,8 @@ app.command("report")(report.command)
 app.command("generate")(generate.command)
 app.command("gate")(gate.command)
 app.command("watch")(watch.command)
+app.command("serve")(serve.command)
+app.command("chat")(chat.command)
 app.command("export")(export.command)
 app.command("show")(show.command)
 app.command("models")(models.command)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from luthier.generation.constraint import Constraint
     from luthier.models.model import Model
     from luthier.training.run import Run
     from luthier.verdict import Thresholds
@@ -43,8 +44,31 @@ Rules = Annotated[
     ),
 ]
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="JSON Schema that the answers should keep.")]
+Constrain = Annotated[
+    str | None,
+    typer.Option(
+        "--constrain",
+        metavar="labels|schema",
+        help="Let answers be nothing but one of the labels, or JSON that keeps the schema [default: free]",
+    ),
+]
+LabelsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels",
+        help="The labels for --constrain: a line each in a .txt file, or the answers of rows "
+        "[default: those of the training rows]",
+    ),
+]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first rows of the test file.")]
 Examples = Annotated[int, typer.Option("--k", min=1, help="Similar training rows in a prompt with examples.")]
+Encoder = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        help="A sentence encoder, folder or hub id, that finds similar training rows [default: TF-IDF]",
+    ),
+]
 Predictions = Annotated[
     list[str] | None,
     typer.Option(
@@ -105,6 +129,33 @@ def read_schema(path: Path | None) -> Any:
         raise InputError(f"{path}: the schema is not JSON: {error}") from None
 
 
+def chosen_constraint(
+    kind: str | None, labels: Path | None, schema: Any, run: Run | None = None, has_rows: bool = False
+) -> str | Constraint | None:
+    """What --constrain, --labels and --schema ask for: a constraint, or None for free answers. Without a run, where the
+    command `has_rows` with answers to take it from, the kind again. Raises InputError."""
+    from luthier.errors import InputError
+    from luthier.evaluation.constrain import constraint_of, read_labels
+    from luthier.generation.constraint import KINDS
+
+    if labels is not None and kind != "labels":
+        raise InputError("--labels goes with --constrain labels")
+    if kind is None:
+        return None
+    if kind not in KINDS:
+        raise InputError(f"--constrain {kind}: answers can be constrained to {' or '.join(KINDS)}")
+    if labels is not None:
+        return read_labels(labels)
+    if run is not None:
+        return run.constraint(kind, schema)
+    if has_rows:
+        return kind
+    if kind == "schema" and schema is not None:
+        return constraint_of(kind, [], schema)
+    file = "--labels FILE" if kind == "labels" else "--schema FILE"
+    raise InputError(f"--constrain {kind}: a model without a run knows of no training rows; give {file}")
+
+
 def set_threads(threads: int | None) -> None:
     """Sets the threads of the core where a number was given."""
     if threads is not None:
@@ -136,6 +187,20 @@ def open_run(folder: Path, dtype: str | None) -> Run:
 
     run = Run(folder)
     return run if dtype is None else run.with_dtype(dtype)
+
+
+def system_message(run: Path | None, given: Path | None) -> str | None:
+    """The system message in a file, else the one that a run was fitted with; None where there is neither.
+
+    Raises InputError where the file cannot be read.
+    """
+    from luthier.records.reader import system_text
+    from luthier.training.run import Run
+
+    if given is not None:
+        return system_text(given)
+    of_run = Run(run).settings.get("system") if run is not None else None
+    return None if of_run is None else system_text(Path(of_run))
 
 
 def print_result(value: Any, as_json: bool, plain: Callable[[], None]) -> None:

@@ -20,7 +20,7 @@ _WARM_UP = Annotated[
     ),
 ]
 # What of `luthier fit` changes no step.
-_USELESS = ("out valid test epochs schedule warmup save_every valid_every resume overwrite steps").split()
+_USELESS = ("out valid test epochs schedule warmup save_every valid_every resume overwrite steps seeds").split()
 
 
 def command(**given: Any) -> None:

@@ -22,6 +22,7 @@ def command(
     text: options.TextColumn = None,
     label: options.LabelColumn = None,
     system: options.SystemFile = None,
+    format: options.Format = None,
     skip_bad: options.SkipBad = False,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -41,7 +42,7 @@ def command(
     from luthier.watch import watch_run
 
     options.set_threads(threads)
-    given = {"text": text, "label": label, "system": system, "skip_bad": skip_bad}
+    given = {"text": text, "label": label, "system": system, "skip_bad": skip_bad, "format": format}
     with answer_progress("answers", quiet=not answers) as progress:
         found = watch_run(options.open_run(run, dtype), new, labels, answers, progress, **given)
 

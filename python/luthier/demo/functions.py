@@ -2,25 +2,26 @@
 
     {"name":"walk","summary":"Directory tree generator.","parameters":[{"name":"top","default":null},...],"required":1}
 
-Whole top-level modules stand on one side of the split, so that the held-out rows come from modules never trained on.
+Each row names its top-level module, by which `luthier split --group module` keeps whole modules on one side: the
+held-out rows come from modules never trained on.
 """
 
 from __future__ import annotations
 
 import ast
 import json
+import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from luthier.demo.library import FunctionNode, Module, docstring, functions, walk_modules
-from luthier.demo.split import Splits, split_by_group
 
 MAX_PARAMETERS = 6
-MAX_DOCUMENTATION = 300  # characters of the docstring in the prompt
+MAX_DOCUMENTATION = 200  # characters of the docstring in the prompt
 MAX_SUMMARY = 120  # characters; a longer first line is prose, not a summary
 MAX_DEFAULT = 40  # characters of the source of a default
-HELD_OUT_ROWS = 300  # about this many rows in test, and half as many in valid
+MOST_PER_MODULE = 20  # rows of one top-level module, so that no large one is the whole of a test file
 SEED = 0
 
 SYSTEM = (
@@ -74,13 +75,17 @@ class Parameter:
         return self.default is None and not self.name.startswith("*")
 
 
-def function_rows(modules: Iterable[Module] | None = None) -> list[tuple[str, dict[str, Any]]]:
-    """All rows in the order of the library, each with its top-level module: ("os", {"messages": [...]}).
+def function_rows(
+    modules: Iterable[Module] | None = None, most_per_module: int | None = MOST_PER_MODULE
+) -> list[dict[str, Any]]:
+    """The rows in the order of the library, each with its top-level module: {"module": "os", "messages": [...]}.
 
     A function counts when it has 1 to 6 parameters (self and cls apart) and a docstring that opens with a summary line.
-    No prompt occurs twice.
+    No prompt occurs twice. Of a module with more than `most_per_module` rows as many are drawn at random, always the
+    same ones; None takes all.
     """
-    rows: list[tuple[str, dict[str, Any]]] = []
+    rows: list[dict[str, Any]] = []
+    places: dict[str, list[int]] = {}
     seen: set[str] = set()
     for module in walk_modules() if modules is None else modules:
         for node, bound in functions(module):
@@ -93,13 +98,17 @@ def function_rows(modules: Iterable[Module] | None = None) -> list[tuple[str, di
                 {"role": "user", "content": pair[0]},
                 {"role": "assistant", "content": pair[1]},
             ]
-            rows.append((module.top, {"messages": messages}))
-    return rows
-
-
-def function_splits(modules: Iterable[Module] | None = None) -> Splits:
-    """Train, valid and test rows of `modules` (default: the library of the running Python), whole modules apart."""
-    return split_by_group(function_rows(modules), test=HELD_OUT_ROWS, valid=HELD_OUT_ROWS // 2, seed=SEED)
+            places.setdefault(module.top, []).append(len(rows))
+            rows.append({"module": module.top, "messages": messages})
+    if most_per_module is None:
+        return rows
+    generator = random.Random(SEED)
+    kept = [
+        index
+        for _, members in sorted(places.items())
+        for index in (members if len(members) <= most_per_module else generator.sample(members, most_per_module))
+    ]
+    return [rows[index] for index in sorted(kept)]
 
 
 def _prompt_and_answer(node: FunctionNode, bound: bool) -> tuple[str, str] | None:

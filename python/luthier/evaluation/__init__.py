@@ -13,6 +13,7 @@ from luthier.evaluation.intervals import Interval
 from luthier.evaluation.json_answers import JsonFigures
 from luthier.evaluation.judge import judge
 from luthier.evaluation.result import Evaluation, Prediction
+from luthier.evaluation.seeds import SeedFigures
 from luthier.evaluation.tasks import Task
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Interval",
     "JsonFigures",
     "Prediction",
+    "SeedFigures",
     "Task",
     "compare",
     "evaluate",

@@ -11,6 +11,7 @@ from luthier.errors import InputError
 from luthier.records import Record
 
 if TYPE_CHECKING:
+    from luthier.generation.constraint import Constraint
     from luthier.models.model import Model
 
 _MARGIN = 1.25
@@ -38,17 +39,25 @@ class Answers:
 
 
 def answer_rows(
-    model: Model, rows: Sequence[Record], max_new_tokens: int | None = None, on_progress: Progress | None = None
+    model: Model,
+    rows: Sequence[Record],
+    max_new_tokens: int | None = None,
+    on_progress: Progress | None = None,
+    constraint: Constraint | None = None,
 ) -> Answers:
     """The model's greedy answers to rows, each without its last assistant message.
 
-    `max_new_tokens` defaults to `longest_answer`. Raises InputError for a prompt that leaves no room for an answer.
+    `max_new_tokens` defaults to `longest_answer`; `constraint` says what answers may be. Raises InputError for a prompt
+    that leaves no room for an answer, and for a constraint that the model cannot keep.
     """
     if max_new_tokens is None:
-        max_new_tokens = longest_answer(model, rows)
+        max_new_tokens = longest_answer(model, rows, constraint)
     start = time.perf_counter()
     tokens = model.answer_tokens(
-        rows, max_new_tokens, on_done=None if on_progress is None else lambda done: on_progress(done, len(rows))
+        rows,
+        max_new_tokens,
+        on_done=None if on_progress is None else lambda done: on_progress(done, len(rows)),
+        constraint=constraint,
     )
     seconds = time.perf_counter() - start
     return Answers(
@@ -61,9 +70,11 @@ def answer_rows(
     )
 
 
-def longest_answer(model: Model, rows: Sequence[Record]) -> int:
-    """How many tokens an answer may have by default: the longest reference, a quarter more, and 8."""
-    return int(max(len(model.tokenizer.encode_text(reference(record))) for record in rows) * _MARGIN) + _EXTRA
+def longest_answer(model: Model, rows: Sequence[Record], constraint: Constraint | None = None) -> int:
+    """How many tokens an answer may have by default: the longest reference, a quarter more, and 8; as many as the
+    longest label that answers are constrained to, if that is more."""
+    longest = int(max(len(model.tokenizer.encode_text(reference(record))) for record in rows) * _MARGIN) + _EXTRA
+    return longest if constraint is None else max(longest, constraint.longest(model, rows) or 0)
 
 
 def reference(record: Record) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.errors import InputError
 from luthier.evaluation.answers import Progress, answer_rows, reference
 from luthier.evaluation.blocks import Block
+from luthier.evaluation.constrain import constraint_of
 from luthier.evaluation.files import check_folder, write_evaluation
 from luthier.evaluation.judge import judge
 from luthier.evaluation.label_probabilities import label_calibration
@@ -17,6 +18,7 @@ from luthier.evaluation.perplexity import answer_perplexity
 from luthier.evaluation.result import Evaluation
 from luthier.evaluation.rules import Rule, parse_rule
 from luthier.evaluation.tasks import checked_task
+from luthier.generation.constraint import Constraint, constrained_name
 from luthier.records import Records, read
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def evaluate(
     rules: Sequence[str | Rule] = (),
     calibration_rows: int = CALIBRATION_ROWS,
     on_start: Callable[[str], None] | None = None,
+    constrain: str | Constraint | None = None,
 ) -> Evaluation:
     """Answers every row of `test` greedily, with the row's last assistant message left out, and compares with that
     message.
@@ -54,7 +57,12 @@ def evaluate(
     references show; `rules` are as in `rules.parse_rule`. At most `calibration_rows` rows give the calibration of a
     classification, 0 leaves it out. `text`, `label`, `system` and `format` are as in `luthier.read`; `limit` takes the
     first rows only; `on_progress` hears (rows finished, rows) of the answers; where `on_start` hears the name of each
-    stage, of every stage. Raises InputError for what cannot be read, and LuthierError for what cannot be written.
+    stage, of every stage.
+
+    `constrain`, "labels" or "schema", constrains the answers to those of the run's training rows, or to `schema` or
+    what theirs have in common; for a Model, whose training rows are not known, of the test rows. `Labels` and `Schema`
+    of `luthier.generation` say it outright. The figures are then those of the constrained answers, and `free` holds
+    those of free ones. Raises InputError for what cannot be read, and LuthierError for what cannot be written.
     """
     from luthier.models.model import Model
 
@@ -62,6 +70,8 @@ def evaluate(
     if out is not None:
         check_folder(Path(out))
     if not isinstance(model, Model):
+        if isinstance(constrain, str):
+            constrain = model.constraint(constrain, schema)
         model = model.model()
     if not isinstance(test, Records):
         test = read(test, text=text, label=label, system=system, skip_bad=skip_bad, format=format)
@@ -70,9 +80,17 @@ def evaluate(
     if not rows:
         raise InputError(f"[evaluate] {records.path} holds no rows to evaluate on")
     known = checked_task(task, [reference(record).strip() for record in rows])
+    if isinstance(constrain, str):
+        constrain = constraint_of(constrain, [reference(record) for record in rows], schema, str(records.path))
     start, later = (_ignore, None) if on_start is None else (on_start, on_progress)
-    start("answers")
-    answers = answer_rows(model, rows, max_new_tokens, on_progress)
+    judging: dict[str, Any] = {"schema": schema, "task": known, "rules": parsed, "test": str(records.path)}
+    start(constrained_name("answers", constrain))
+    answers = answer_rows(model, rows, max_new_tokens, on_progress, constrain)
+    free = None
+    if constrain is not None:
+        start("free answers")
+        others = answer_rows(model, rows, answers.max_new_tokens, later)
+        free = judge(rows, others.outputs, **judging, **others.facts())
     blocks: list[Block] = []
     if known == "classify" and calibration_rows > 0:
         start("calibration")
@@ -83,14 +101,7 @@ def evaluate(
     if perplexity is not None:
         blocks.append(perplexity)
     evaluation = judge(
-        rows,
-        answers.outputs,
-        schema,
-        task=known,
-        rules=parsed,
-        blocks=blocks,
-        test=str(records.path),
-        **answers.facts(),
+        rows, answers.outputs, blocks=blocks, constraint=constrain, free=free, **judging, **answers.facts()
     )
     if out is not None:
         write_evaluation(evaluation, Path(out))

@@ -13,6 +13,8 @@ from luthier.evaluation.result import Evaluation, Prediction
 
 EVALUATION_FILE = "evaluation.json"
 PREDICTIONS_FILE = "predictions.jsonl"
+FREE_PREDICTIONS_FILE = "free_predictions.jsonl"
+"""Those of the same model with free answers, where the evaluation's were constrained."""
 
 _PREDICTION_KEYS = tuple(item.name for item in fields(Prediction))
 
@@ -29,12 +31,17 @@ def check_folder(folder: Path) -> None:
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
-    """Writes predictions.jsonl, then evaluation.json. Raises LuthierError when the folder cannot be written."""
+    """Writes predictions.jsonl, free_predictions.jsonl where there are such (and else removes one of before), then
+    evaluation.json. Raises LuthierError when the folder cannot be written."""
     from luthier.durable import write_text
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / PREDICTIONS_FILE, evaluation.predictions_jsonl())
+        if evaluation.free is not None:
+            write_text(folder / FREE_PREDICTIONS_FILE, evaluation.free.predictions_jsonl())
+        else:
+            (folder / FREE_PREDICTIONS_FILE).unlink(missing_ok=True)
         text = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
         write_text(folder / EVALUATION_FILE, text + "\n")
     except OSError as error:
@@ -47,8 +54,11 @@ def read_evaluation(folder: Path) -> Evaluation:
     path = folder / EVALUATION_FILE
     try:
         values = json.loads(_text(path))
-        return Evaluation.from_json(values, [prediction(item) for item in json_lines(folder / PREDICTIONS_FILE)])
-    except (ValueError, KeyError, TypeError) as error:
+        found = [prediction(item) for item in json_lines(folder / PREDICTIONS_FILE)]
+        has_free = values.get("free") is not None
+        free = [prediction(item) for item in json_lines(folder / FREE_PREDICTIONS_FILE)] if has_free else []
+        return Evaluation.from_json(values, found, free)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise InputError(f"{path}: not the result of an evaluation by this version ({_short(error)})") from None
 
 

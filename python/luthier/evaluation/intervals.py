@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +38,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Rows that only the first system has right, rows that only the second has, and the two-sided p-value."""
+    """Rows that only the first system has right, rows that only the second has, and the p-value."""
 
     only_first: int
     only_second: int
@@ -88,17 +88,20 @@ def wilson(successes: int, rows: int) -> Interval:
     return Interval(successes / rows, float(found.low), float(found.high))
 
 
-def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
-    """McNemar's exact test (binomial, two-sided) of two systems that are right or wrong on the same rows.
+def mcnemar(
+    first: Sequence[bool], second: Sequence[bool], alternative: Literal["two-sided", "greater"] = "two-sided"
+) -> McNemar:
+    """McNemar's exact test (binomial) of two systems that are right or wrong on the same rows.
 
-    Only rows on which one is right and the other wrong count; if neither is better, each such row is a fair coin.
+    Only rows on which one is right and the other wrong count; if neither is better, each such row is a fair coin (exact
+    form of McNemar 1947). "greater" asks one-sided whether the first is better.
     """
     from scipy.stats import binomtest
 
     only_first = sum(a and not b for a, b in zip(first, second, strict=True))
     only_second = sum(b and not a for a, b in zip(first, second, strict=True))
     discordant = only_first + only_second
-    p = float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
+    p = float(binomtest(only_first, discordant, 0.5, alternative=alternative).pvalue) if discordant else 1.0
     return McNemar(only_first, only_second, p)
 
 

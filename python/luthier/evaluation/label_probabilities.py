@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from luthier.evaluation.answers import Progress, reference
 from luthier.evaluation.calibration import Calibration, calibration
-from luthier.records import Message, Record
+from luthier.generation.label_tokens import answered
+from luthier.records import Record
 
 if TYPE_CHECKING:
     from luthier.models.model import Model
@@ -60,7 +60,7 @@ def label_probabilities(model: Model, records: Sequence[Record], labels: Sequenc
     found: list[list[float] | None] = []
     fitting = []
     for record in records:
-        rows = list(model.encoder.encode_rows(_answered(record, labels)))
+        rows = list(model.encoder.encode_rows(answered(record, labels)))
         found.append(None)
         if all(len(row.tokens) <= holds for row in rows):
             fitting.append(len(found) - 1)
@@ -72,9 +72,3 @@ def label_probabilities(model: Model, records: Sequence[Record], labels: Sequenc
         weights = [math.exp(min(losses) - loss) for loss in losses]
         found[index] = [weight / sum(weights) for weight in weights]
     return found
-
-
-def _answered(record: Record, labels: Sequence[str]) -> list[Record]:
-    """The record with each label as its answer, which alone is supervised."""
-    read = tuple(replace(message, weight=0.0) for message in record.prompt)
-    return [replace(record, messages=(*read, Message("assistant", label)), weight=1.0) for label in labels]

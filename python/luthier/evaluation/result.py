@@ -16,8 +16,10 @@ from luthier.evaluation.intervals import Interval
 from luthier.evaluation.json_answers import JsonFigures
 from luthier.evaluation.perplexity import Perplexity
 from luthier.evaluation.rules import RuleFigures
+from luthier.evaluation.seeds import SeedFigures
 from luthier.evaluation.tasks import Task
 from luthier.evaluation.writing import TextFigures
+from luthier.generation.constraint import Constraint, constrained_name, constraint_from_json
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -31,6 +33,7 @@ BLOCKS = (
     RuleFigures,
     Calibration,
     Perplexity,
+    SeedFigures,
 )
 """Every kind of block, in the order of evaluation.json."""
 
@@ -56,7 +59,8 @@ class Evaluation:
 
     `primary` is the figure that the task is judged by, `metric` its name. `exact_match` is a share of the rows; both
     have 95 % intervals. `seconds` is the time of decoding, `new_tokens` what was decoded in it, `prompt_tokens` what
-    was read for it. `blocks` hold the other figures, by family: `evaluation.block(Classification)`.
+    was read for it. `blocks` hold the other figures, by family: `evaluation.block(Classification)`. Where answers were
+    constrained, `constraint` says to what, and `free` is the same model with free answers.
     """
 
     n: int
@@ -73,10 +77,17 @@ class Evaluation:
     prompt_tokens: int = 0
     blocks: tuple[Block, ...] = ()
     predictions: list[Prediction] = field(default_factory=list)
+    constraint: Constraint | None = None
+    free: Evaluation | None = None
 
     def block(self, kind: type[AnyBlock]) -> AnyBlock | None:
         """The block of a family, or None where the task has none."""
         return next((block for block in self.blocks if isinstance(block, kind)), None)
+
+    @property
+    def figure(self) -> float:
+        """The figure in the task's own metric."""
+        return self.primary.value if self.primary is not None else self.exact_match
 
     @property
     def classification(self) -> Classification | None:
@@ -88,6 +99,10 @@ class Evaluation:
         """The figures for JSON, where the references are JSON."""
         return self.block(JsonFigures)
 
+    def called(self, name: str) -> str:
+        """The name of a system with what its answers were constrained to."""
+        return constrained_name(name, self.constraint)
+
     def to_json(self) -> dict[str, Any]:
         """The content of evaluation.json: every figure, without the predictions."""
         values: dict[str, Any] = {"n": self.n, "exact_match": self.exact_match}
@@ -98,13 +113,21 @@ class Evaluation:
         for name in ("primary", "exact_match_interval"):
             interval: Interval | None = getattr(self, name)
             values[name] = None if interval is None else interval.to_json()
-        return values | {name: getattr(self, name) for name in _FACTS}
+        values |= {name: getattr(self, name) for name in _FACTS}
+        if self.constraint is not None:
+            values["constraint"] = self.constraint.to_json()
+        if self.free is not None:
+            values["free"] = self.free.to_json()
+        return values
 
     @staticmethod
-    def from_json(values: Mapping[str, Any], predictions: Sequence[Prediction] = ()) -> Evaluation:
-        """From the content of evaluation.json, and perhaps that of predictions.jsonl. Raises KeyError or TypeError for
-        what is not the content of such a file."""
+    def from_json(
+        values: Mapping[str, Any], predictions: Sequence[Prediction] = (), free_predictions: Sequence[Prediction] = ()
+    ) -> Evaluation:
+        """From the content of evaluation.json, and perhaps those of predictions.jsonl and free_predictions.jsonl.
+        Raises KeyError or TypeError for what is not the content of such a file."""
         found = (kind.from_json(values) for kind in BLOCKS)
+        free = values.get("free")
         return Evaluation(
             n=values["n"],
             exact_match=values["exact_match"],
@@ -116,16 +139,24 @@ class Evaluation:
             exact_match_interval=_interval(values.get("exact_match_interval")),
             blocks=tuple(block for block in found if block is not None),
             predictions=list(predictions),
+            constraint=constraint_from_json(values.get("constraint")),
+            free=None if free is None else Evaluation.from_json(free, free_predictions),
         )
 
     def figures(self) -> Iterator[tuple[str, str]]:
         """The figures in words, in the order of the table."""
         yield "rows", f"{self.n:,}"
+        if self.constraint is not None:
+            yield "answers constrained to", self.constraint.summary
         yield "exact match", with_interval(self.exact_match_interval) or f"{self.exact_match:.1%}"
         for block in self.blocks:
             yield from block.figures()
         if self.primary is not None and self.metric not in ("accuracy", "exact_match"):
             yield f"{METRIC_NAMES[self.metric]} with its interval", with_interval(self.primary)
+        if self.free is not None:
+            yield "exact match, free answers", with_interval(self.free.exact_match_interval)
+            if self.metric not in ("accuracy", "exact_match"):
+                yield f"{METRIC_NAMES[self.metric]}, free answers", with_interval(self.free.primary)
         yield "seconds", f"{self.seconds:.1f}"
 
     def __repr__(self) -> str:

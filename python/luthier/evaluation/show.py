@@ -21,7 +21,8 @@ def tables(evaluation: Evaluation) -> Iterator[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
-    yield Text(f"{evaluation.model} on {evaluation.test}")  # no title of the table, which would be broken to its width
+    # No title of the table, which would be broken to its width.
+    yield Text(f"{evaluation.called(evaluation.model)} on {evaluation.test}")
     table = Table("figure")
     table.add_column("value", justify="right")
     for name, value in evaluation.figures():
@@ -44,7 +45,7 @@ def as_html(evaluation: Evaluation) -> str:
         f"<tr><th style='text-align:left'>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
         for name, value in evaluation.figures()
     )
-    title = html.escape(f"{evaluation.model} on {evaluation.test}")
+    title = html.escape(f"{evaluation.called(evaluation.model)} on {evaluation.test}")
     text = f"<table><caption>{title}</caption>{rows}</table>"
     found = evaluation.block(Classification)
     if found is not None:

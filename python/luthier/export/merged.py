@@ -45,20 +45,33 @@ def write_merged_folder(
     check_destination(folder)
     from luthier.durable import write_folder
 
-    def fill(aside: Path) -> None:
-        _write_json(aside / "config.json", model_config(decoder, tokenizer, source, dtype))
-        _write_json(aside / "generation_config.json", generation_config(tokenizer, source))
-        tokenizer.save(aside)
-        write_shards(aside, _merged(decoder, dtype, on_tensor), shard_bytes)
-
     try:
-        write_folder(folder, fill)
+        write_folder(
+            folder,
+            lambda aside: fill_merged_folder(aside, decoder, tokenizer, source, dtype, shard_bytes, on_tensor),
+        )
     except (OSError, LuthierError) as error:
         if isinstance(error, InputError):
             raise
         reason = getattr(error, "strerror", None) or error
         raise LuthierError(f"[export] cannot write {folder}: {reason}; nothing was left there") from error
     return folder
+
+
+def fill_merged_folder(
+    folder: Path,
+    decoder: _core.Decoder,
+    tokenizer: Tokenizer,
+    source: ModelSource,
+    dtype: str,
+    shard_bytes: int = SHARD_BYTES,
+    on_tensor: Callable[[int], None] | None = None,
+) -> None:
+    """Writes the files of a merged model into an existing folder, without syncing the small ones. Raises OSError."""
+    _write_json(folder / "config.json", model_config(decoder, tokenizer, source, dtype))
+    _write_json(folder / "generation_config.json", generation_config(tokenizer, source))
+    tokenizer.save(folder)
+    write_shards(folder, _merged(decoder, dtype, on_tensor), shard_bytes)
 
 
 def check_destination(folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.errors import InputError
 from luthier.forgetting.figures import GeneralAnswer, GeneralFigures
 from luthier.forgetting.losses import TextLosses
+from luthier.records.shortened import shortened
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -120,7 +121,7 @@ class Forgetting:
         changed = (*self.keep_right_to_wrong, *self.right_to_wrong)
         for change in changed[:_SHOWN]:
             shown = change.prompt or change.id
-            yield Text(f"  newly wrong: {shown}  {_short(change.before)!r} -> {_short(change.after)!r}")
+            yield Text(f"  newly wrong: {shown}  {shortened(change.before)!r} -> {shortened(change.after)!r}")
         if len(changed) > _SHOWN:
             yield Text(f"  ... and {len(changed) - _SHOWN:,} more; --json lists them")
 
@@ -146,7 +147,7 @@ def compare_general(before: GeneralFigures, after: GeneralFigures, limit: float 
     prompts = {task.id: task.prompt for task in instructions()}
     lost, gained = _answer_changes(before.answers, after.answers, prompts)
     keep_lost, keep_gained = _answer_changes(before.keep_answers, after.keep_answers, {})
-    both = before.keep is not None and after.keep is not None
+    keep = None if before.keep is None or after.keep is None else _change(before.keep, after.keep, seed)
     return Forgetting(
         before=before.model,
         after=after.model,
@@ -159,7 +160,7 @@ def compare_general(before: GeneralFigures, after: GeneralFigures, limit: float 
         instructions=len(before.answers),
         right_to_wrong=lost,
         wrong_to_right=gained,
-        keep=_change(before.keep, after.keep, seed) if both else None,  # type: ignore[arg-type]
+        keep=keep,
         keep_right_before=before.keep_right,
         keep_right_after=after.keep_right,
         keep_right_to_wrong=keep_lost,
@@ -198,8 +199,3 @@ def _change(before: TextLosses, after: TextLosses, seed: int) -> LossChange:
 
 def _shares(before: float, after: float, count: int | None = None) -> str:
     return f"{before:.1%} to {after:.1%}" + (f" of {count}" if count is not None else "")
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 40 else text[:37] + "..."

@@ -14,6 +14,7 @@ from luthier.errors import InputError, LuthierError
 from luthier.records import Record, read
 
 if TYPE_CHECKING:
+    from luthier.generation.constraint import Constraint
     from luthier.models.model import Model
 
 MAX_NEW_TOKENS = 256
@@ -46,14 +47,15 @@ def generate_file(
     skip_bad: bool = False,
     format: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    constraint: Constraint | None = None,
 ) -> GenerationStats:
     """Answers every row of `source` and writes them to `destination` as JSON lines in the same order, all keys kept.
 
     A row's answer is the model's turn after its last user message, under the key "output"; an assistant message at the
     end of the row is what is to be answered and is not shown to the model. `text`, `label`, `system` and `format` are
-    as in `luthier.read`. `destination` is replaced in one step at the end, so an interruption or a full disk leaves
-    what was there. `on_progress` hears (rows finished, rows). Raises InputError for what cannot be read, LuthierError
-    for what cannot be written.
+    as in `luthier.read`; `constraint` says what answers may be. `destination` is replaced in one step at the end, so an
+    interruption or a full disk leaves what was there. `on_progress` hears (rows finished, rows). Raises InputError for
+    what cannot be read, LuthierError for what cannot be written.
     """
     target = Path(destination)
     if target.is_dir():
@@ -71,6 +73,7 @@ def generate_file(
         temperature,
         seed,
         None if on_progress is None else lambda done: on_progress(done, total),
+        constraint,
     )
     seconds = time.perf_counter() - start
     answers = [model.tokenizer.decode(answer) for answer in tokens]

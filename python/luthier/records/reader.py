@@ -92,7 +92,7 @@ def scan(
     reading = _Reading(
         file=str(path),
         purpose=purpose,
-        system=None if system is None else _system_text(Path(system)),
+        system=None if system is None else system_text(Path(system)),
         fields=fields,
         columns=(text or "text", label or "label"),
         needs_label=purpose == "train" or label is not None,
@@ -261,7 +261,8 @@ def _check(file: str, rows: list[Record], bad: list[BadRow], skip_bad: bool) -> 
         raise InputError(f"{file}: {len(bad):,} of {total:,} rows are bad ({share:.1%}):\n{shown}{more}\n{remedy}")
 
 
-def _system_text(path: Path) -> str:
+def system_text(path: Path) -> str:
+    """The text of a file with a system message. Raises InputError where it cannot be read or is empty."""
     with _opened(path) as stream:
         content = stream.read()
     try:

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, overload
 
+from luthier.records.shortened import shortened
+
 __all__ = ["BadKind", "BadRow", "Format", "Message", "Record", "Records", "ToolCall"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -169,8 +171,8 @@ class Records(Sequence[Record]):
     def __repr__(self) -> str:
         lines = [f"Records({str(self.path)!r}: {self._summary()})"]
         for row in self.rows[:3]:
-            shown = " | ".join(f"{message.role}: {_shortened(message.text, 40)}" for message in row.messages)
-            lines.append(f"  {row.line:>6}  {_shortened(shown, 110)}")
+            shown = " | ".join(f"{message.role}: {shortened(message.text, 40)}" for message in row.messages)
+            lines.append(f"  {row.line:>6}  {shortened(shown, 110)}")
         if len(self.rows) > 3:
             lines.append(f"  ... and {len(self.rows) - 3:,} more")
         return "\n".join(lines)
@@ -179,14 +181,9 @@ class Records(Sequence[Record]):
         cells = []
         for row in self.rows[:5]:
             shown = "<br>".join(
-                f"<b>{html.escape(message.role)}</b> {html.escape(_shortened(message.text, 160))}"
+                f"<b>{html.escape(message.role)}</b> {html.escape(shortened(message.text, 160))}"
                 for message in row.messages
             )
             cells.append(f"<tr><td>{row.line}</td><td style='text-align:left'>{shown}</td></tr>")
         title = f"{html.escape(str(self.path))}: {html.escape(self._summary())}"
         return f"<table><caption>{title}</caption>{''.join(cells)}</table>"
-
-
-def _shortened(text: str, width: int) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= width else text[: width - 3] + "..."

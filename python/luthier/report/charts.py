@@ -44,7 +44,7 @@ def intervals_chart(bars: Sequence[Bar], metric: str) -> str:
         kind = "strong" if bar.strong else "plain"
         interval = f"{100 * bar.value:.1f} ({100 * bar.low:.1f} to {100 * bar.high:.1f})"
         body += [
-            svg.text(8, y - 11, svg.shortened(bar.name, 34), f"name {kind}"),
+            svg.text(8, y - 11, svg.shortened(bar.name, 42), f"name {kind}"),
             svg.text(svg.WIDTH - 8, y - 11, f"{100 * bar.value:.1f}", f"value {kind}", "end"),
             svg.line(axis.at(bar.low), y, axis.at(bar.high), y, f"whisker {kind}"),
             svg.line(axis.at(bar.low), y - 4, axis.at(bar.low), y + 4, f"whisker {kind}"),

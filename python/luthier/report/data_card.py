@@ -29,15 +29,17 @@ def data_card(record: Mapping[str, Any], evaluation: Evaluation | None) -> list[
     """The files of a run: those it learned from and was chosen by, and every test file that it opened."""
     settings, hashes = record["settings"], record.get("sha256") or {}
     found = []
-    rows = (record.get("rows") or {}).get("used")
-    for role, key, count in (("training", "train", rows), ("validation", "valid", None)):
+    rows = record.get("rows") or {}
+    used = rows["used"] - rows.get("replay", 0) if "used" in rows else None
+    for role, key, count in (("training", "train", used), ("validation", "valid", None)):
         digest = hashes.get(f"{key}_file") or hashes.get(f"{key}_rows") or ""
         if settings.get(key) or digest:
             name = settings.get(key) or "rows in memory"
             found.append(DataFile(role, str(name), count, str(digest), changed(name)))
     for digest, opened in (record.get("test_opened") or {}).items():
         name, times = str(opened.get("file", "")), opened.get("times", 0)
-        count = evaluation.n if evaluation is not None and evaluation.test == name else None
+        names = (name, *opened.get("also", ()))
+        count = evaluation.n if evaluation is not None and evaluation.test in names else None
         note = f"opened {'once' if times == 1 else f'{times:,} times'} by this run"
         if (seal := sealed_test(name)) is not None:
             note += f"; {seal.summary}" if seal.sealed_sha256 == digest else "; not the file that was sealed"

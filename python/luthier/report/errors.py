@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from luthier.baselines import Baselines
 from luthier.baselines.retrieval import TfidfIndex
@@ -93,18 +93,26 @@ def _confusions(wrong: Sequence[Prediction]) -> tuple[Confusion, ...]:
 def _test_rows(run: Run, evaluation: Evaluation, wrong: Sequence[Prediction], notes: list[str]) -> list[Record | None]:
     """The record of each wrong row, from the test file; None where it is gone or says something else now."""
     try:
-        found = {(record.file, record.line): record for record in read(evaluation.test, **_reading(run))}
+        found = {(record.file, record.line): record for record in read(evaluation.test, **run.reading(skip_bad=True))}
     except InputError as error:
         notes.append(f"the rows' prompts are not shown: {error}")
         return [None] * len(wrong)
     records = [found.get((one.file, one.line)) for one in wrong]
     same = [
-        record if record is not None and record.reference == one.expected else None
+        record if record is not None and _is_same(record, one.expected) else None
         for one, record in zip(wrong, records, strict=True)
     ]
     if changed := sum(record is None for record in same):
-        notes.append(f"{evaluation.test} has changed since it was evaluated: {changed:,} rows are shown without prompt")
+        shown = "1 row is" if changed == 1 else f"{changed:,} rows are"
+        notes.append(f"{evaluation.test} has changed since it was evaluated: {shown} shown without prompt")
     return same
+
+
+def _is_same(record: Record, expected: str) -> bool:
+    """Whether a row still ends with this answer. Tool calls were compared as the model's template writes them, so of
+    these only the tools' names are looked for."""
+    calls = record.messages[-1].tool_calls
+    return record.reference == expected or (bool(calls) and all(call.name in expected for call in calls))
 
 
 def _nearest(run: Run, records: Sequence[Record | None], notes: list[str]) -> list[list[Neighbour]]:
@@ -118,7 +126,7 @@ def _nearest(run: Run, records: Sequence[Record | None], notes: list[str]) -> li
         notes.append("the nearest training rows are not shown: the training file is gone or has changed")
         return nothing
     try:
-        train = list(read(path, **_reading(run)))
+        train = list(read(path, **run.reading(skip_bad=True)))
         index = TfidfIndex([row.question for row in train])
     except InputError as error:
         notes.append(f"the nearest training rows are not shown: {error}")
@@ -137,14 +145,8 @@ def _other_answers(baselines: Baselines | None) -> dict[tuple[str, int], dict[st
     """By row: the answers of the baselines, as kind to (name, answer). A constant says nothing about a row."""
     found: dict[tuple[str, int], dict[str, tuple[str, str]]] = defaultdict(dict)
     for result in [] if baselines is None else baselines.results:
-        if result.kind != "constant":
+        if result.kind not in ("constant", "tuned"):  # nor do the tuned model's own free answers
             for one in result.evaluation.predictions:
                 kind = result.name if result.kind == "predictions" else result.kind
                 found[one.file, one.line][kind] = (result.name, one.output)
     return found
-
-
-def _reading(run: Run) -> dict[str, Any]:
-    settings = run.settings
-    own = {key: settings[key] for key in ("text", "label", "system", "format") if settings.get(key) is not None}
-    return own | {"skip_bad": True}

@@ -117,7 +117,7 @@ def _body(parts: Parts) -> str:
         "",
         f"| system | {metric} (95% interval) | tuned minus it, points |",
         "|---|---|---|",
-        f"| this adapter | {with_interval(evaluation.primary)} | |",
+        f"| {evaluation.called('this adapter')} | {with_interval(evaluation.primary)} | |",
     ]
     for result in [] if parts.baselines is None else parts.baselines.results:
         compared = parts.baselines.comparison(result.name) if parts.baselines is not None else None

@@ -54,7 +54,7 @@ def parts_of(run: Run, results: Path | None = None) -> Parts:
             return read()
         except (InputError, OSError) as error:
             notes.append(str(error))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             notes.append(f"a file of {place} is damaged ({type(error).__name__}: {error})")
         return None
 

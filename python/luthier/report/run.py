@@ -12,6 +12,7 @@ from luthier.errors import LuthierError
 from luthier.report.model_card import write_model_card
 from luthier.report.page import page
 from luthier.report.parts import Parts, parts_of
+from luthier.report.pictures import Picture, pictures_of
 
 if TYPE_CHECKING:
     from luthier.training.run import Run
@@ -26,6 +27,11 @@ class Report:
     path: Path
     parts: Parts
     model_card: Path | None = None
+
+    @property
+    def pictures(self) -> dict[str, Picture]:
+        """Its charts, each on its own, by name: baselines, learning, calibration, as far as the run has them."""
+        return pictures_of(self.parts)
 
     def __repr__(self) -> str:
         outcome = self.parts.verdict.outcome if self.parts.verdict is not None else "no verdict yet"
@@ -61,4 +67,9 @@ def write_report(
         write_text(path, content)
     except OSError as error:
         raise LuthierError(f"[report] cannot write {path}: {error.strerror or error}") from error
-    return Report(path, parts, write_model_card(opened, parts))
+    try:
+        card = write_model_card(opened, parts)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        card = None
+        parts.notes.append(f"the model card: a file of the run is damaged ({type(error).__name__}: {error})")
+    return Report(path, parts, card)

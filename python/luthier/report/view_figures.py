@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from luthier.baselines.show import cells, remarks
 from luthier.evaluation.calibration import Calibration
-from luthier.evaluation.classes import OTHER
+from luthier.evaluation.classes import OTHER, ClassFigures
 from luthier.evaluation.fields import FieldFigures
+from luthier.evaluation.ratios import Ratios
 from luthier.evaluation.result import METRIC_NAMES
+from luthier.generation.constraint import KINDS
 from luthier.report.charts import Bar, calibration_chart, intervals_chart, learning_chart
 from luthier.report.parts import Parts
 from luthier.verdict import Thresholds
@@ -26,10 +28,10 @@ def baselines_view(parts: Parts, safe: Callable[[str], Any]) -> dict[str, Any] |
     if found is None or evaluation is None or evaluation.primary is None:
         return None
     own = evaluation.primary
-    bars = [Bar("tuned", own.value, own.low, own.high, strong=True)]
+    bars = [Bar(_bar_name(evaluation.called("tuned")), own.value, own.low, own.high, strong=True)]
     for result in sorted(found.results, key=lambda one: -_value(one.evaluation.primary)):
         if (one := result.evaluation.primary) is not None:
-            bars.append(Bar(result.name, one.value, one.low, one.high))
+            bars.append(Bar(_bar_name(result.name), one.value, one.low, one.high))
     head, *rows = cells(found)
     metric = METRIC_NAMES.get(evaluation.metric, evaluation.metric)
     chart = safe(intervals_chart(bars, metric[:1].upper() + metric[1:]))
@@ -73,10 +75,11 @@ def classes_view(parts: Parts) -> dict[str, Any] | None:
         return None
     limits = parts.verdict.thresholds if parts.verdict is not None else Thresholds()
     classes, fields = evaluation.classification, evaluation.block(FieldFigures)
+    known: Mapping[str, ClassFigures | Ratios]
     if classes is not None:
-        what, known, recall = "class", list(classes.per_class.items()), limits.class_recall
+        what, known, recall = "class", classes.per_class, limits.class_recall
     elif fields is not None:
-        what, known, recall = "field", list(fields.per_field.items()), 0.0  # type: ignore[arg-type]
+        what, known, recall = "field", fields.per_field, 0.0
     else:
         return None
     rows = [
@@ -89,7 +92,7 @@ def classes_view(parts: Parts) -> dict[str, Any] | None:
             "width": f"{100 * one.f1:.1f}",
             "low": one.support >= limits.class_support and (one.recall < recall or one.f1 < limits.class_f1),
         }
-        for name, one in known
+        for name, one in known.items()
     ]
     return {"what": what, "rows": rows}
 
@@ -118,6 +121,13 @@ def confusion_view(parts: Parts) -> dict[str, Any] | None:
         ]
         rows.append({"name": label, "cells": row})
     return {"columns": columns, "rows": rows, "numbered": numbered}
+
+
+def _bar_name(name: str) -> str:
+    """A name that has room above its bar on a phone."""
+    for kind in KINDS:
+        name = name.replace(f", constrained to {kind}", f", {kind} only")
+    return name
 
 
 def _column(index: int, name: str, numbered: bool) -> str:

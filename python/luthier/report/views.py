@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from luthier.evaluation import SeedFigures
 from luthier.report.data_card import data_card
 from luthier.report.parts import Parts
 from luthier.report.view_errors import errors_view
@@ -29,7 +30,6 @@ def view(parts: Parts, safe: Callable[[str], Any]) -> dict[str, Any]:
     """The values of the template; `safe` marks text that is HTML already."""
     record = parts.record
     settings = record["settings"]
-    versions = record.get("versions") or {}
     model = str(settings.get("model"))
     started = str(record.get("started", ""))[:10]
     method = f"LoRA of rank {settings.get('rank')}" if settings.get("adapter") == "lora" else "every weight"
@@ -39,10 +39,11 @@ def view(parts: Parts, safe: Callable[[str], Any]) -> dict[str, Any]:
     def attempt(part: str, make: Callable[[], Any]) -> Any:
         try:
             return make()
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             notes.append(f"{part}: not shown, a file of the run is damaged ({type(error).__name__}: {error})")
             return None
 
+    version = attempt("versions", lambda: (record.get("versions") or {}).get("luthier", "")) or ""
     return {
         "title": f"{name}: Luthier report",
         "name": name,
@@ -50,7 +51,7 @@ def view(parts: Parts, safe: Callable[[str], Any]) -> dict[str, Any]:
         "folder": str(parts.folder),
         "sections": SECTIONS,
         "verdict": verdict_view(parts),
-        "figures": figures_view(parts),
+        "figures": attempt("figures", lambda: figures_view(parts)) or [],
         "notes": notes,
         "baselines": attempt("baselines", lambda: baselines_view(parts, safe)),
         "learning": attempt("learning", lambda: learning_view(parts, safe)),
@@ -58,12 +59,12 @@ def view(parts: Parts, safe: Callable[[str], Any]) -> dict[str, Any]:
         "classes": attempt("classes", lambda: classes_view(parts)),
         "confusion": attempt("confusion", lambda: confusion_view(parts)),
         "errors": attempt("errors", lambda: errors_view(parts, safe)),
-        "data": data_card(record, parts.evaluation),
+        "data": attempt("data", lambda: data_card(record, parts.evaluation)) or [],
         "ledger": attempt("ledger", lambda: ledger_view(parts)),
         "check": attempt("checks", lambda: check_view(parts.check)),
         "forgetting": attempt("forgetting", lambda: forgetting_view(parts.forgetting)),
-        "settings": settings_view(record),
-        "version": versions.get("luthier", ""),
+        "settings": attempt("settings", lambda: settings_view(record)) or [],
+        "version": version,
     }
 
 
@@ -93,13 +94,20 @@ def figures_view(parts: Parts) -> list[dict[str, str]]:
     if (primary := evaluation.primary) is not None:
         metric = METRIC_NAMES.get(evaluation.metric, evaluation.metric)
         more = f"{100 * primary.low:.1f} to {100 * primary.high:.1f}"
+        if evaluation.constraint is not None:
+            more += f"; answers constrained to {evaluation.constraint.kind}"
         found.append({"name": f"{metric}, tuned", "value": f"{primary.value:.1%}", "more": more})
-    if parts.baselines is not None and parts.baselines.comparisons:
-        closest = min(parts.baselines.comparisons, key=lambda one: one.primary.difference).primary
-        name = min(parts.baselines.comparisons, key=lambda one: one.primary.difference).second
-        found.append({"name": "best baseline", "value": f"{closest.second:.1%}", "more": name})
+    if parts.baselines is not None and parts.baselines.rivals:
+        best = min((compared for _, compared in parts.baselines.rivals), key=lambda one: one.primary.difference)
+        closest = best.primary
+        found.append({"name": "best baseline", "value": f"{closest.second:.1%}", "more": best.second})
         more = f"points; {100 * closest.low:+.1f} to {100 * closest.high:+.1f}"
         found.append({"name": "tuned minus it", "value": f"{100 * closest.difference:+.1f}", "more": more})
+    seeds = evaluation.block(SeedFigures)
+    if seeds is not None and len(seeds.runs) > 1:
+        least, most = min(seeds.runs.values()), max(seeds.runs.values())
+        spread = f"{100 * least:.1f} to {most:.1%}"
+        found.append({"name": f"over {len(seeds.runs)} seeds", "value": spread, "more": f"mean {seeds.mean:.1%}"})
     found.append({"name": "held-out rows", "value": f"{evaluation.n:,}", "more": f"task: {evaluation.task}"})
     return found
 

@@ -72,6 +72,11 @@ class Tokenizer:
         # A model may need its own unknown token for characters outside its vocabulary; that one cannot be forged.
         self._refused = self.control.ids - {self._backend.unknown_id}
 
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """The content of tokenizer.json."""
+        return self._description
+
     @classmethod
     def from_folder(cls, path: str | PathLike[str]) -> Tokenizer:
         """Reads tokenizer.json or tokenizer.model, the configurations beside it, the chat template and the end tokens
@@ -162,6 +167,10 @@ class Tokenizer:
     def template_for_tools(self) -> ChatTemplate | None:
         """The compiled template for chats with tools, where the model has one for them. Raises InputError."""
         return None if self.tool_template is None else ChatTemplate(self.tool_template, self.special_tokens)
+
+    def to_json(self) -> str:
+        """The content of a tokenizer.json, in which every control token is special."""
+        return json.dumps(with_special(self._description, frozenset(self.control.by_text)), ensure_ascii=False)
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Writes tokenizer.json or tokenizer.model, tokenizer_config.json and chat_template.jinja, as Transformers'

@@ -11,7 +11,8 @@ from luthier.training.run_record import RUN_FILE, read_record
 from luthier.training.settings import FitSettings, canonical_key, compose, flatten, spell
 
 _COMPARED_BY_CONTENT = ("train", "valid", "model", "adapter_init", "system", "replay")
-_NOT_COMPARED = ("out", "test", "resume", "overwrite", "skip_memory_check", "no_check", *_COMPARED_BY_CONTENT)
+_FREE = ("out", "test", "seeds", "skip_memory_check")
+_NOT_COMPARED = (*_FREE, "resume", "overwrite", "no_check", *_COMPARED_BY_CONTENT)
 
 
 def continued_settings(given: Mapping[str, Any]) -> FitSettings:
@@ -33,7 +34,7 @@ def continued_settings(given: Mapping[str, Any]) -> FitSettings:
                     f"'{spell(key)}' is {values[key]!r}, but the run in {values['out']} has {recorded.get(key)!r}; "
                     f"a continued run keeps its settings: leave '{spell(key)}' out, or start anew with --overwrite"
                 )
-    moved = {key: values[key] for key in ("out", "test", "skip_memory_check", *_COMPARED_BY_CONTENT) if key in values}
+    moved = {key: values[key] for key in (*_FREE, *_COMPARED_BY_CONTENT) if key in values}
     return compose({**recorded, **moved, "resume": True, "overwrite": False})
 
 

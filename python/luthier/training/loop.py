@@ -59,7 +59,8 @@ def fit_to_folder(
         output_folder.check_output(out, settings.start, _input_paths(settings))
     ranks.sum()
     if resume and run_record.read_record(out)["status"] == "done":
-        progress.note(f"{out}: the run is done; there is nothing to continue")
+        rest = "; there is nothing to continue" if settings.run.seeds == 1 else f" with seed {settings.run.seed}"
+        progress.note(f"{out}: the run is done{rest}")
         return out
     # The files of the model are hashed while libraries and rows are loaded.
     source = locate(settings.model)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
+
+from luthier.durable import free_disk_bytes as free_disk_bytes
 
 _PROC = Path("/proc")
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -30,14 +31,6 @@ def available_bytes(proc: Path = _PROC, cgroups: Path = _CGROUPS) -> int:
     lines = (proc / "meminfo").read_text().splitlines()
     fields = dict(line.split(":", 1) for line in lines if ":" in line)
     return min(int(fields["MemAvailable"].split()[0]) * 1024, *_cgroup_rests(proc, cgroups))
-
-
-def free_disk_bytes(path: Path) -> int:
-    """Free space of the file system that `path` is on, or will be on once it is made. Raises OSError."""
-    path = path.absolute()
-    while not path.exists():
-        path = path.parent
-    return shutil.disk_usage(path).free
 
 
 def _cgroup_rests(proc: Path, cgroups: Path) -> Iterator[int]:

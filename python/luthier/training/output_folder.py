@@ -14,12 +14,15 @@ from luthier.errors import InputError, LuthierError
 from luthier.training.run_record import RUN_FILE, read_record
 from luthier.training.settings import StartSettings
 
-OWN_FOLDERS: Final = ("adapter", "model", "checkpoints")
+SEEDS: Final = "seeds"
+"""The folder of the runs that differ in the seed alone, by seed."""
+OWN_FOLDERS: Final = ("adapter", "model", "checkpoints", SEEDS)
 OWN_FILES: Final = (
     "metrics.jsonl",
     "ledger.jsonl",
     "evaluation.json",
     "predictions.jsonl",
+    "free_predictions.jsonl",
     "baselines.json",
     "baseline_predictions.jsonl",
     "check.json",

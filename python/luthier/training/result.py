@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from luthier import durable
-from luthier.errors import LuthierError
+from luthier.errors import InputError, LuthierError
 
 if TYPE_CHECKING:
     from luthier._core import Decoder
@@ -42,3 +42,17 @@ def write_result(
             f"cannot write {folder}: {error.strerror or error}; the checkpoints are whole: "
             f"free space and continue with: luthier fit --resume --out {out}"
         ) from error
+
+
+def result_folder(out: Path, record: dict[str, Any]) -> Path:
+    """The folder of a finished run's adapter or, after full fine-tuning, of its model; `record` is its run.json.
+
+    Raises InputError, saying how to go on, where the run has none yet.
+    """
+    folder = out / (ADAPTER if record["settings"]["adapter"] == "lora" else MODEL)
+    if not folder.is_dir():
+        raise InputError(
+            f"{out}: the run is {record['status']} and has no {folder.name}/ yet; "
+            f"continue it with: luthier fit --resume --out {out}"
+        )
+    return folder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +12,20 @@ from luthier import durable
 from luthier.errors import InputError
 from luthier.training import run_record
 from luthier.training.ledger_file import LedgerLine, read_ledger
-from luthier.training.loop import LEDGER_FILE, METRICS_FILE, fit_to_folder
+from luthier.training.loop import LEDGER_FILE, METRICS_FILE
 from luthier.training.metrics_log import read_metrics
 from luthier.training.progress import open_progress
 from luthier.training.ranks import open_ranks
-from luthier.training.result import ADAPTER, MODEL
+from luthier.training.result import ADAPTER, result_folder
+from luthier.training.seed_figures import with_seeds
+from luthier.training.seeds import done_seeds, fit_seeds
 from luthier.training.settings import Full, Lora, adapter_values, canonical_key, compose
 
 if TYPE_CHECKING:
     from luthier.baselines import Baselines
+    from luthier.delivery import Export
     from luthier.evaluation import Evaluation
+    from luthier.generation.constraint import Constraint
     from luthier.generation.file import GenerationStats
     from luthier.models.model import Model
     from luthier.records.record import Record
@@ -44,7 +48,8 @@ def fit(
         run = lu.fit(lu.read("train.jsonl"), model="MODEL", adapter=lu.Lora(rank=16), out="runs/a", epochs=2)
 
     `rows` and `valid` are files, Records, or lists of conversations that end with an answer. `settings` are the flags
-    of `luthier fit` with underscores (epochs, steps, batch_size, learning_rate, max_length, dtype, seed, resume, ...).
+    of `luthier fit` with underscores (epochs, steps, batch_size, learning_rate, max_length, dtype, seed, seeds, resume,
+    ...). With `seeds` the run of the first seed is returned; its `seed_runs` are all of them.
     Raises InputError for wrong input or settings, KeyboardInterrupt (with a checkpoint saved) when interrupted.
     """
     values, train_rows, valid_rows = flat_call(rows, valid, adapter, {"model": model, "out": out, **settings})
@@ -84,7 +89,7 @@ def run_fit(
     with open_ranks() as ranks:
         settings = continued_settings(values) if values.get("resume") else compose(values)
         with open_progress(quiet or not ranks.first) as progress:
-            out = fit_to_folder(settings, progress, train_rows, valid_rows, ranks)
+            out = fit_seeds(settings, progress, train_rows, valid_rows, ranks)
     run = Run(out)
     if settings.data.test is not None and ranks.first:
         run.evaluate(settings.data.test, opened_by="fit")
@@ -143,12 +148,7 @@ class Run:
 
         record = self.record
         settings = record["settings"]
-        result = self.folder / (ADAPTER if settings["adapter"] == "lora" else MODEL)
-        if not result.is_dir():
-            raise InputError(
-                f"{self.folder}: the run is {record['status']} and has no {result.name}/ yet; "
-                f"continue it with: luthier fit --resume --out {self.folder}"
-            )
+        result = result_folder(self.folder, record)
         kind = dtype or self._dtype or str(settings["dtype"])
         if kind not in self._models:
             base, adapter = (settings["model"], result) if result.name == ADAPTER else (str(result), None)
@@ -161,11 +161,19 @@ class Run:
         other._dtype = dtype
         return other
 
+    @property
+    def seed_runs(self) -> list[Run]:
+        """After `fit --seeds` the runs that differ in the seed alone, this one first, then the others that are done;
+        else only this one."""
+        done, _ = done_seeds(self.folder, self.record)
+        return [self, *(Run(folder) for folder in done.values())]
+
     def evaluate(
         self, test: Any, out: str | PathLike[str] | None = None, *, opened_by: str = "evaluate", **options: Any
     ) -> Evaluation:
         """Answers the rows of a test file and compares; writes evaluation.json and predictions.jsonl into the run's
-        folder.
+        folder. After `fit --seeds` the runs with other seeds answer them, too, and their figures are beside the run's
+        own: `evaluation.block(SeedFigures)`.
 
         Column names and the system message are those of the run unless given. Every opening of a test file is counted
         in run.json, and in the seal beside the file where `luthier split` made it, as one by `opened_by`. `options` are
@@ -174,12 +182,16 @@ class Run:
         from luthier.evaluation import evaluate
         from luthier.splits import open_sealed
 
+        if isinstance(options.get("constrain"), str):
+            options["constrain"] = self.constraint(options["constrain"], options.get("schema"))
         model = self.model()
         if isinstance(test, str | PathLike):
-            options = self._reading(options)
+            options = self.reading(**options)
             open_sealed(test, by=opened_by, run=self.folder)
             run_record.count_test_opening(self.folder, Path(test))
-        return evaluate(model, test, out=out if out is not None else self.folder, **options)
+        place = Path(out) if out is not None else self.folder
+        found = evaluate(model, test, out=place, **options)
+        return with_seeds(self, found, test, place, options, self._dtype)
 
     def training_file(self) -> Path | None:
         """The file that the run learned from, if it is still there with the same content."""
@@ -192,14 +204,45 @@ class Run:
         except OSError:
             return None
 
-    def baselines(self, tuned: Evaluation, test: Any, train: Any = None, **options: Any) -> Baselines:
+    def constraint(self, kind: str, schema: Mapping[str, Any] | None = None) -> Constraint:
+        """What answers are constrained to: the answers of the training rows (`labels`), or `schema` or else what they
+        have in common (`schema`). Raises InputError, as where the training file is gone or has changed."""
+        from luthier.evaluation.constrain import constraint_of
+        from luthier.records import read
+
+        train = self.training_file()
+        if train is None:
+            if kind == "schema" and schema is not None:
+                return constraint_of(kind, [], schema)
+            option = "--labels FILE" if kind == "labels" else "--schema FILE"
+            raise InputError(f"{self.folder}: the file that the run learned from is gone or has changed; give {option}")
+        answers = [row.reference for row in read(train, **self.reading(skip_bad=True))]
+        return constraint_of(kind, [answer for answer in answers if answer is not None], schema, str(train))
+
+    def baselines(
+        self,
+        tuned: Evaluation,
+        test: Any,
+        train: Any = None,
+        earlier: str | PathLike[str] | None = None,
+        **options: Any,
+    ) -> Baselines:
         """Runs the baselines on the rows of `test`, on which `tuned` is the run's evaluation, and compares.
 
-        They learn from the run's training file, or from `train`; the untuned model is the run's base. Writes
-        baselines.json and baseline_predictions.jsonl into the run's folder, or to `out`. `options` are those of
-        `luthier.baseline`. Raises InputError where the training file is gone or has changed.
+        They learn from the run's training file, or from `train`; the untuned model is the run's base. `earlier` is a
+        folder in which `luthier.baseline` has left its results on the same rows: they are compared, and nothing is run.
+        Writes baselines.json and baseline_predictions.jsonl into the run's folder, or to `out`. `options` are those of
+        `luthier.baseline`; answers are constrained as those of `tuned` are. Raises InputError where the training file
+        is gone or has changed, or where the earlier baselines are of other rows.
         """
-        from luthier.baselines import baseline
+        from luthier.baselines import baseline, compare_earlier
+
+        if earlier is not None:
+            record = self.record
+            digest, base = record["sha256"].get("train_file"), record["settings"]["model"]
+            return compare_earlier(
+                earlier, tuned, train_sha256=digest, model=base, out=options.get("out") or self.folder
+            )
 
         train = train if train is not None else self.training_file()
         if train is None:
@@ -213,11 +256,18 @@ class Run:
             "dtype": self._dtype or str(settings["dtype"]),
             "out": self.folder,
         }
-        return baseline(train, test=test, tuned=tuned, **(own | self._reading(options)))
+        return baseline(train, test=test, tuned=tuned, **(own | self.reading(**options)))
 
-    def generate(self, prompts: Any, max_new_tokens: int = 256, temperature: float = 0.0, seed: int = 0) -> Any:
+    def generate(
+        self,
+        prompts: Any,
+        max_new_tokens: int = 256,
+        temperature: float = 0.0,
+        seed: int = 0,
+        constraint: Constraint | None = None,
+    ) -> Any:
         """The tuned model's answer to a text or a list of messages, or its answers to a list of these."""
-        return self.model().generate(prompts, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+        return self.model().generate(prompts, max_new_tokens, temperature, seed, constraint)
 
     def generate_file(
         self, source: str | PathLike[str], destination: str | PathLike[str], **options: Any
@@ -225,22 +275,41 @@ class Run:
         """Answers the rows of a file and writes them with `output`; options as in `luthier.generation.file`."""
         from luthier.generation.file import generate_file
 
-        return generate_file(self.model(), source, destination, **self._reading(options))
+        return generate_file(self.model(), source, destination, **self.reading(**options))
 
-    def export(self, to: str | PathLike[str], dtype: str = "bfloat16") -> Path:
-        """Writes a Transformers folder in which the adapter is merged into the weights. Raises InputError,
-        LuthierError.
+    def export(
+        self,
+        to: str | PathLike[str],
+        format: str = "merged",
+        *,
+        dtype: str | None = None,
+        quant: str | None = None,
+        verify: bool = True,
+        check: Sequence[str] = (),
+        rows: str | PathLike[str] | None = None,
+        on_stage: Callable[[str], None] = lambda stage: None,
+    ) -> Export:
+        """Writes the result into the new folder `to`, tries it with the run's own rows, and gives what was measured.
+
+            run.export("folder"); run.export("gguf", "gguf", quant="Q8_0"); run.export("lora", "gguf-lora")
+
+        `format` is peft, merged, gguf or gguf-lora; `dtype` float32, float16 or bfloat16; `quant`, for gguf, Q8_0, Q4_0
+        or Q4_K. `check` names loaders to try as well, `rows` a file of rows to try instead of the run's. Raises
+        InputError for what cannot be exported, LuthierError with the numbers for what does not answer as the run does;
+        nothing is left then.
         """
-        from luthier.export.merged import write_merged_folder
+        from luthier.delivery import choose, deliver
+        from luthier.training.subject import subject_of
 
-        model = self.model("float32")
-        return write_merged_folder(model.decoder, model.tokenizer, model.source, to, dtype=dtype)
+        choice = choose(format, dtype, quant, [check] if isinstance(check, str) else check, verify)
+        return deliver(subject_of(self.folder, self.record), to, choice, rows, on_stage)
 
-    def _reading(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Options with the run's columns and system message where the caller gives none."""
-        settings = self.settings
-        own = {key: settings[key] for key in ("text", "label", "system", "format") if settings.get(key) is not None}
-        return own | {key: value for key, value in options.items() if value is not None}
+    def reading(self, **options: Any) -> dict[str, Any]:
+        """Options for `luthier.read`, and what takes them: the run's columns, system message and format where `options`
+        gives none."""
+        return run_record.reading_options(self.settings) | {
+            key: value for key, value in options.items() if value is not None
+        }
 
     def _facts(self) -> list[tuple[str, str]]:
         record = self.record
@@ -252,6 +321,10 @@ class Run:
             facts += [("steps", str(len(metrics))), ("loss", f"{metrics[0]['loss']:.4f} to {metrics[-1]['loss']:.4f}")]
         if best := record.get("best"):
             facts.append(("valid loss", f"{best['valid_loss']:.4f} after step {best['step']}"))
+        if len(runs := self.seed_runs) > 1:
+            losses = [best["valid_loss"] for run in runs if (best := run.record.get("best"))]
+            spread = f"; valid loss {min(losses):.4f} to {max(losses):.4f}" if losses else ""
+            facts.append(("seeds", f"{', '.join(str(run.settings['seed']) for run in runs)}{spread}"))
         if rows := record.get("rows"):
             facts.append(("rows", f"{rows['used']:,} of {rows['rows']:,} used"))
         return facts

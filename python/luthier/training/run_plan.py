@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from luthier.drift.reference import build_reference
 from luthier.errors import InputError
 from luthier.training import fit_model
 from luthier.training.disk_plan import DiskPlan, check_disk, plan_disk
@@ -99,7 +100,8 @@ class RunPlan:
         if self.time.validation > 0:
             parts += f", validation {duration(self.time.validation)}"
         rests = f"from a step of {self.time.pace.measured_tokens:,} tokens measured now"
-        return f"{duration(self.time.total)} ({parts}; {rests})"
+        runs = "" if self.disk.runs == 1 else f" for each of {self.disk.runs} seeds"
+        return f"{duration(self.time.total)}{runs} ({parts}; {rests})"
 
     def _verdict(self) -> str:
         if self.memory.fits and self.disk.fits:
@@ -166,7 +168,8 @@ def plan_run(
     if settings.run.threads is not None:
         _core.set_threads(settings.run.threads)
     source = locate(settings.model)
-    train, valid = load_rows(settings.data, load_tokenizer(source), train_records, valid_records)
+    tokenizer = load_tokenizer(source)
+    train, valid = load_rows(settings.data, tokenizer, train_records, valid_records)
     decoder = load_decoder(source, settings.run.dtype)
     if isinstance(settings.adapter, Lora):
         fit_model.attach(decoder, settings.adapter, settings.run.seed, source.name)
@@ -179,7 +182,10 @@ def plan_run(
         micro_tokens = settings.run.micro_tokens
         trainer = fit_model.make_trainer(decoder, settings)
         pace = measure_pace(trainer, decoder, train.dataset, survey, micro_tokens, settings.method)
-        measured = plan_time(pace, preparation, survey, validation, resources.steps.validations())
+        begin = time.perf_counter()
+        build_reference(train.sample, tokenizer)
+        finishing = time.perf_counter() - begin
+        measured = plan_time(pace, preparation, finishing, survey, validation, resources.steps.validations())
     used = [line for line in train.dataset.ledger() if line["dropped"] is None]
     tokens = sum(line["tokens"] for line in used)
     adapter = settings.adapter
@@ -223,7 +229,8 @@ def plan_resources(
     survey = survey_steps(decoder, train.dataset, sampler, steps.total_steps, micro_tokens, mode)
     validation = None if valid is None else survey_validation(decoder, valid.dataset, micro_tokens, mode)
     memory = plan_memory(decoder, mode, survey, validation, recompute=settings.run.memory == "low")
-    disk = plan_disk(decoder, mode, steps, Path(settings.run.out), checkpoints)
+    runs = 1 if settings.start.resume else settings.run.seeds  # those that are done have their room
+    disk = plan_disk(decoder, mode, steps, Path(settings.run.out), checkpoints, runs)
     return Resources(steps, survey, validation, memory, disk)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import platform
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from luthier import durable
-from luthier.errors import InputError
+from luthier.errors import InputError, LuthierError
+from luthier.native import package_version
 
 RUN_FILE = "run.json"
 FORMAT = 1
@@ -39,7 +41,7 @@ def read_record(out: Path) -> dict[str, Any]:
     """
     path = out / RUN_FILE
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
             f"{out}: no run here ({RUN_FILE} is missing); give the folder that 'luthier fit --out' wrote"
@@ -48,11 +50,19 @@ def read_record(out: Path) -> dict[str, Any]:
         raise InputError(f"{out}: this is a file, not the folder of a run") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged ({error}); start the run anew with --overwrite") from None
-    if not isinstance(record, dict) or not isinstance(record.get("settings"), dict) or record.get("format") != FORMAT:
+    if not _is_record(record):
         raise InputError(f"{path}: not the record of a Luthier run of this version")
     return record
+
+
+def _is_record(value: Any) -> bool:
+    """Whether a value has what every reader of a record relies on."""
+    if not isinstance(value, dict) or value.get("format") != FORMAT or not isinstance(value.get("status"), str):
+        return False
+    settings = value.get("settings")
+    return isinstance(settings, dict) and all(isinstance(settings.get(key), str) for key in ("model", "adapter"))
 
 
 def write_record(out: Path, record: dict[str, Any]) -> None:
@@ -64,7 +74,8 @@ def count_test_opening(out: Path, path: Path) -> int:
     """Notes in run.json that a test file was opened; gives how often that content has been opened by now, this time
     included.
 
-    Counted by content, so that a renamed file is the same file. Raises InputError without a run or without the file.
+    Counted by content, so that a renamed file is the same file; `also` are its further names. Raises InputError without
+    a run or without the file, LuthierError where run.json cannot be written.
     """
     record = read_record(out)
     try:
@@ -72,8 +83,15 @@ def count_test_opening(out: Path, path: Path) -> int:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     entry = record.setdefault("test_opened", {}).setdefault(digest, {"file": str(path), "times": 0})
+    if str(path) not in (entry["file"], *entry.get("also", ())):
+        entry["also"] = [*entry.get("also", ()), str(path)]
     entry["times"] += 1
-    write_record(out, record)
+    try:
+        write_record(out, record)
+    except OSError as error:
+        raise LuthierError(
+            f"{out / RUN_FILE}: the opening of {path} cannot be noted: {error.strerror or error}"
+        ) from error
     times: int = entry["times"]
     return times
 
@@ -83,17 +101,15 @@ def finish(record: dict[str, Any], status: Status, **values: Any) -> dict[str, A
     return {**record, "status": status, "ended": _now(), **values}
 
 
+def reading_options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """How a run read its rows, as options for `luthier.read`: its columns, system message and format, where given."""
+    return {key: settings[key] for key in ("text", "label", "system", "format") if settings.get(key) is not None}
+
+
 def versions() -> dict[str, str]:
     """Versions of what computed the run."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"python": platform.python_version()}
-    for package in ("luthier", "torch", "tokenizers"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    packages = {package: package_version(package) for package in ("luthier", "torch", "tokenizers")}
+    return {"python": platform.python_version()} | packages
 
 
 def machine() -> dict[str, str]:

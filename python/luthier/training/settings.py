@@ -103,7 +103,7 @@ class RunSettings(BaseModel):
     """Where the result goes and how it is computed.
 
     `micro_tokens` bounds the tokens that are in flight at once. With `memory` low, backward computes the layers again
-    instead of keeping what forward left; the result is the same.
+    instead of keeping what forward left; the result is the same. `seeds` runs are made, with `seed` and those after it.
     """
 
     model_config = _STRICT
@@ -113,6 +113,7 @@ class RunSettings(BaseModel):
     memory: Literal["normal", "low"] = "normal"
     threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     seed: int = Field(0, ge=0, lt=1 << 63)
+    seeds: int = Field(1, ge=1, le=1000)
     save_every: Positive = 100
     valid_every: Positive | None = None
 
@@ -251,6 +252,8 @@ def compose(values: Mapping[str, Any]) -> FitSettings:
         run=_build(RunSettings, "run", nested),
         start=_build(StartSettings, "start", nested),
     )
+    if settings.run.seed + settings.run.seeds > 1 << 63:
+        raise _refuse("seed", f"{settings.run.seed}, with {settings.run.seeds} seeds")
     if settings.start.resume and settings.start.overwrite:
         raise InputError(
             "'resume' and 'overwrite' exclude each other: one continues the run in the folder, one replaces it"

@@ -34,12 +34,14 @@ class TimePlan:
     """To read the rows and the model, as it took just now."""
     training: float
     validation: float
+    finishing: float
+    """To count what later rows are compared with, as it took just now."""
     pace: Pace
 
     @property
     def total(self) -> float:
         """From the start to the result, without an evaluation on test rows."""
-        return self.preparation + self.training + self.validation
+        return self.preparation + self.training + self.validation + self.finishing
 
 
 def measure_pace(
@@ -77,11 +79,13 @@ def line(small_work: float, small_seconds: float, large_work: float, large_secon
     return Pace(constant, slope, tokens)
 
 
-def plan_time(pace: Pace, preparation: float, survey: Survey, validation: Survey | None, validations: int) -> TimePlan:
+def plan_time(
+    pace: Pace, preparation: float, finishing: float, survey: Survey, validation: Survey | None, validations: int
+) -> TimePlan:
     """The time of a run whose validation rows are gone over `validations` times."""
     training = survey.steps * pace.step_seconds + survey.flops * pace.flop_seconds
     validated = 0.0 if validation is None else validations * validation.forward_flops * pace.flop_seconds
-    return TimePlan(preparation, training, validated, pace)
+    return TimePlan(preparation, training, validated, finishing, pace)
 
 
 def _work(decoder: Decoder, dataset: Dataset, examples: list[int], micro_tokens: int, mode: str) -> tuple[float, int]:

@@ -11,7 +11,8 @@ from luthier.evaluation import Evaluation, Interval
 class Rival:
     """A baseline: its figure in the task's primary metric, and the tuned model's minus it with the 95 % interval.
 
-    `kind` is as in `luthier.baselines.BaselineResult`.
+    `kind` is as in `luthier.baselines.BaselineResult`; `constraint` says what its answers were constrained to, labels
+    or schema.
     """
 
     name: str
@@ -19,6 +20,7 @@ class Rival:
     figure: float
     difference: Interval
     milliseconds: float | None = None
+    constraint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,10 @@ class TestUse:
 class Evidence:
     """The evaluation of the tuned model and what else is known.
 
-    `leaked` and `nearly_leaked` count test rows that stand among the training rows; `seeds` are the primary figures
-    of runs that differ in the seed alone; `skipped` names baselines that were not run, with the reason.
+    `leaked` and `nearly_leaked` count test rows that stand among the training rows, `misspelt` those whose label is
+    spelled otherwise than in most training rows; `seeds` are the primary figures of runs that differ in the seed alone,
+    `missing_seeds` the seeds that were to be fitted and are not; `skipped` names baselines that were not run, with the
+    reason; `free` is the tuned model with free answers, where those of `tuned` were constrained.
     """
 
     tuned: Evaluation
@@ -89,14 +93,17 @@ class Evidence:
     skipped: tuple[tuple[str, str], ...] = ()
     leaked: int | None = None
     nearly_leaked: int | None = None
+    misspelt: int = 0
     findings: tuple[CheckFinding, ...] = ()
     train_rows: int | None = None
     forgot: Forgot | None = None
     losses: Losses = field(default_factory=Losses)
     test_use: TestUse = field(default_factory=TestUse)
     seeds: tuple[float, ...] = ()
+    missing_seeds: tuple[int, ...] = ()
+    free: Rival | None = None
 
     @property
     def figure(self) -> float:
         """The tuned model's figure in the task's primary metric."""
-        return self.tuned.primary.value if self.tuned.primary is not None else self.tuned.exact_match
+        return self.tuned.figure

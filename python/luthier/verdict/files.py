@@ -39,7 +39,7 @@ def read_values(path: Path, what: str) -> dict[str, Any]:
         raise InputError(f"{path}: there is no {what} yet; run: {todo}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged ({error}); evaluate the run again") from None
 
 

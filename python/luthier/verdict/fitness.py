@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from luthier.evaluation.classes import Classification
+from luthier.evaluation.classes import ClassFigures, Classification
 from luthier.evaluation.fields import FieldFigures
 from luthier.evaluation.json_answers import JsonFigures
+from luthier.evaluation.ratios import Ratios
 from luthier.evaluation.rules import RuleFigures
+from luthier.records.shortened import shortened
 from luthier.verdict.evidence import Evidence
 from luthier.verdict.result import Reason
 from luthier.verdict.thresholds import Thresholds
@@ -28,10 +30,11 @@ def fitness(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
 def _classes(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
     found = evidence.tuned.block(Classification)
     fields = evidence.tuned.block(FieldFigures)
+    known: Mapping[str, ClassFigures | Ratios]
     if found is not None:
-        what, known, floor_recall = "class", dict(found.per_class), limits.class_recall
+        what, known, floor_recall = "class", found.per_class, limits.class_recall
     elif fields is not None:
-        what, known, floor_recall = "field", dict(fields.per_field), 0.0  # type: ignore[arg-type]
+        what, known, floor_recall = "field", fields.per_field, 0.0
     else:
         return
     judged = {name: one for name, one in known.items() if one.support >= limits.class_support}
@@ -40,7 +43,10 @@ def _classes(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
         words = f"{_count(small, what)} with fewer than {limits.class_support} test rows: not judged"
         yield Reason("small-class", "remark", words)
     low = [
-        (min(one.recall, one.f1), f"'{_short(name)}' (recall {one.recall:.0%}, F1 {one.f1:.2f}, {one.support:,} rows)")
+        (
+            min(one.recall, one.f1),
+            f"'{shortened(name)}' (recall {one.recall:.0%}, F1 {one.f1:.2f}, {one.support:,} rows)",
+        )
         for name, one in judged.items()
         if one.recall < floor_recall or one.f1 < limits.class_f1
     ]
@@ -58,7 +64,7 @@ def _classes(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
         yield Reason(
             f"{what}-floor",
             "passed",
-            f"no {what} below its floor; the weakest is '{_short(name)}' with F1 {least.f1:.2f}",
+            f"no {what} below its floor; the weakest is '{shortened(name)}' with F1 {least.f1:.2f}",
         )
 
 
@@ -172,8 +178,3 @@ def _data(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
 def _count(number: int, name: str) -> str:
     plural = f"{name}es" if name.endswith("s") else f"{name}s"
     return f"{number:,} {name if number == 1 else plural}"
-
-
-def _short(name: str) -> str:
-    text = " ".join(name.split())
-    return text if len(text) <= 40 else text[:37] + "..."

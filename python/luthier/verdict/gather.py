@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from luthier.baselines import Baselines
+from luthier.baselines import BaselineResult, Baselines
 from luthier.baselines.files import BASELINES_FILE, read_baselines
 from luthier.errors import InputError
-from luthier.evaluation import Evaluation, read_evaluation
+from luthier.evaluation import Comparison, Evaluation, SeedFigures, read_evaluation
 from luthier.evaluation.perplexity import Perplexity
 from luthier.training.metrics_log import read_metrics
 from luthier.training.run_record import read_record
@@ -35,6 +35,7 @@ def gather(folder: Path, results: Path | None = None) -> Evidence:
     check = optional_values(place / CHECK_FILE)
     if check is not None and check.get("test") not in (None, tuned.test):
         check = None  # of another test file
+    seeds = tuned.block(SeedFigures) or SeedFigures(tuned.metric, {})
     try:
         forgetting = optional_values(place / FORGETTING_FILE) or optional_values(folder / FORGETTING_FILE)
         return Evidence(
@@ -43,11 +44,15 @@ def gather(folder: Path, results: Path | None = None) -> Evidence:
             skipped=() if found is None else tuple((one.name, one.reason) for one in found.skipped),
             leaked=None if check is None else leaked_rows(check, "leakage", tuned),
             nearly_leaked=None if check is None else leaked_rows(check, "near-leakage", tuned),
+            misspelt=0 if check is None else misspelt_rows(check, tuned),
             findings=findings(check, record),
-            train_rows=(record.get("rows") or {}).get("rows"),
+            train_rows=training_rows(check, record),
             forgot=None if forgetting is None else forgot(forgetting),
             losses=losses(folder, record, tuned),
             test_use=use_of_test(record, tuned),
+            seeds=tuple(seeds.runs.values()),
+            missing_seeds=seeds.missing,
+            free=None if found is None else free_answers(found),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(
@@ -66,15 +71,23 @@ def matching_baselines(folder: Path, tuned: Evaluation) -> Baselines | None:
 
 def rivals(found: Baselines) -> tuple[Rival, ...]:
     """The baselines as what a verdict is given by."""
-    return tuple(
-        Rival(
-            result.name,
-            result.kind,
-            compared.primary.second,
-            compared.primary.interval,
-            result.milliseconds_per_request,
-        )
-        for result, compared in zip(found.results, found.comparisons, strict=True)
+    return tuple(_rival(result, compared) for result, compared in found.rivals)
+
+
+def free_answers(found: Baselines) -> Rival | None:
+    """The tuned model with free answers, where its answers were constrained."""
+    return None if found.free is None else _rival(*found.free)
+
+
+def _rival(result: BaselineResult, compared: Comparison) -> Rival:
+    constraint = result.evaluation.constraint
+    return Rival(
+        result.name,
+        result.kind,
+        compared.primary.second,
+        compared.primary.interval,
+        result.milliseconds_per_request,
+        None if constraint is None else constraint.kind,
     )
 
 
@@ -89,6 +102,13 @@ def leaked_rows(check: Mapping[str, Any], code: str, tuned: Evaluation) -> int |
     return count if count or not finding["count"] or named else min(int(finding["count"]), tuned.n)
 
 
+def misspelt_rows(check: Mapping[str, Any], tuned: Evaluation) -> int:
+    """How many of the evaluated rows have a label in another spelling than the usual one of the training rows."""
+    evaluated = {(one.file, one.line) for one in tuned.predictions}
+    rows = [row for one in check["findings"] if one["code"] == "label-variant" for row in one["rows"]]
+    return len(evaluated & {(row["file"], row["line"]) for row in rows})
+
+
 def findings(check: Mapping[str, Any] | None, record: Mapping[str, Any]) -> tuple[CheckFinding, ...]:
     """The findings of check.json, else the counts that the fit left in run.json."""
     if check is not None:
@@ -98,6 +118,14 @@ def findings(check: Mapping[str, Any] | None, record: Mapping[str, Any]) -> tupl
         )
     counted = record.get("check") or {}
     return tuple(CheckFinding(code, one["severity"], int(one["count"])) for code, one in counted.items())
+
+
+def training_rows(check: Mapping[str, Any] | None, record: Mapping[str, Any]) -> int | None:
+    """How many rows the findings are about: those of the training file, without the general rows of a replay."""
+    if check is not None and "rows" in check:
+        return int(check["rows"])
+    rows = record.get("rows")
+    return None if rows is None else int(rows["rows"]) - int(rows.get("replay", 0))
 
 
 def forgot(values: Mapping[str, Any]) -> Forgot:
@@ -125,7 +153,11 @@ def losses(folder: Path, record: Mapping[str, Any], tuned: Evaluation) -> Losses
 
 def use_of_test(record: Mapping[str, Any], tuned: Evaluation) -> TestUse:
     """How the test file was used, from run.json and the seal beside the file."""
-    opened = [(digest, one) for digest, one in (record.get("test_opened") or {}).items() if one["file"] == tuned.test]
+    opened = [
+        (digest, one)
+        for digest, one in (record.get("test_opened") or {}).items()
+        if tuned.test in (one["file"], *one.get("also", ()))
+    ]
     seal = sealed_test(tuned.test)
     if not opened:
         return TestUse(None if seal is None else len(seal.openings), seal is not None)

@@ -58,10 +58,8 @@ def check_values(run: Run, test: Path) -> dict[str, Any]:
     values: dict[str, Any] = {"train": None if train is None else str(train), "test": str(test)}
     if train is None:
         return values | {"findings": [], "note": "the training file is gone or has changed"}
-    settings = run.settings
-    reading = {key: settings[key] for key in ("text", "label", "system", "format") if settings.get(key) is not None}
     try:
-        report = check(train, test=test, max_length=settings["max_length"], **reading)
+        report = check(train, test=test, max_length=run.settings["max_length"], **run.reading())
         return values | {"test_sha256": durable.file_sha256(test)} | report.to_json()
     except InputError as error:
         return values | {"findings": [], "note": str(error)}

@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from luthier.errors import InputError
 from luthier.verdict.files import stored_thresholds
 from luthier.verdict.gather import gather
 from luthier.verdict.judge import judge_run
@@ -26,5 +27,11 @@ def run_verdict(
     """
     folder = Path(run) if isinstance(run, str | PathLike) else run.folder
     place = folder if results is None else Path(results)
+    limits = thresholds or stored_thresholds(place)
     evidence = gather(folder, place)
-    return judge_run(evidence, thresholds or stored_thresholds(place))
+    try:
+        return judge_run(evidence, limits)
+    except (TypeError, ValueError, AttributeError, KeyError, IndexError) as error:  # a value of another kind in a file
+        raise InputError(
+            f"{place}: the files of the run do not fit together ({type(error).__name__}: {error}); evaluate it again"
+        ) from error

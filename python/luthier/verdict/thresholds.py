@@ -28,6 +28,10 @@ class Thresholds(BaseModel):
     near_leakage: Share = Field(
         default=0.01, description="share of test rows nearly in training; it can move a figure by as much"
     )
+    test_labels: Share = Field(
+        default=0.05,
+        description="share of test labels in another spelling than training's: so much is wrong whatever is answered",
+    )
     class_recall: Share = Field(
         default=0.50, description="least recall of a class: below, it is missed more often than found"
     )

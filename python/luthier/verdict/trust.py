@@ -1,4 +1,5 @@
-"""The first question: can the figures be trusted? Leakage, a test file that served otherwise, too few rows."""
+"""The first question: can the figures be trusted? Leakage, a test file that served otherwise or spells its labels
+otherwise, too few rows."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ def trust(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
     yield from _leakage(evidence)
     yield from _near_leakage(evidence, limits)
     yield from _reuse(evidence)
+    yield from _spelling(evidence, limits)
     yield from _rows(evidence, limits)
 
 
@@ -79,6 +81,23 @@ def _reuse(evidence: Evidence) -> Iterator[Reason]:
         )
 
 
+def _spelling(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
+    count, rows = evidence.misspelt, evidence.tuned.n
+    if not count:
+        return
+    words = f"{count:,} of {rows:,} test labels are spelled otherwise than in most training rows"
+    if count <= limits.test_labels * rows:
+        yield Reason("test-labels", "remark", words)
+        return
+    yield Reason(
+        "test-labels",
+        "untrusted",
+        f"{words}, more than {limits.test_labels:.0%}: a right answer in the usual spelling counts as wrong",
+        "write the labels of both files alike (luthier check TRAIN --test TEST --only label-variant lists them), and "
+        "evaluate again",
+    )
+
+
 def _rows(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
     rows = evidence.tuned.n
     if rows < limits.smallest_rows:
@@ -94,5 +113,4 @@ def _rows(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
 
 def _rows_of(count: int, rows: int) -> str:
     """`3 of 200 test rows stand`."""
-    stand = "row stands" if count == 1 else "rows stand"
-    return f"{count:,} of {rows:,} test {stand}"
+    return f"{count:,} of {rows:,} test rows {'stands' if count == 1 else 'stand'}"

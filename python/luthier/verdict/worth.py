@@ -47,9 +47,10 @@ def worth(evidence: Evidence, limits: Thresholds) -> Iterator[Reason]:
             "passed",
             f"better than {_all_of(len(rivals))}; the closest, {closest.name}, by {_points(closest.difference)}",
         )
-        yield from _seeds(evidence, rivals)
+    yield from _seeds(evidence, rivals, won=bool(rivals) and set(standings.values()) == {"better"})
     for name, reason in evidence.skipped:
         yield Reason("not-run", "remark", f"{name}: not run: {reason}")
+    yield from _constraint(evidence)
 
 
 def standing(difference: Interval, noise: float) -> Standing:
@@ -101,8 +102,10 @@ def _as_good(evidence: Evidence, rival: Rival) -> str:
                 f"a search does the job, do not fine-tune {compared}"
             )
         case "prompt" | "few_shot":
-            how = rival.name.removeprefix("untuned, ")
+            how = rival.name.removeprefix("untuned, ").split(", constrained to ")[0]
             way = "prompting without examples" if rival.kind == "prompt" else f"prompting with {how}"
+            if rival.constraint is not None:
+                way += f", answers constrained to {rival.constraint},"
             return f"{way} is {relation}: do not fine-tune {compared}"
         case _:
             return (
@@ -127,6 +130,20 @@ def _undecided(evidence: Evidence, rival: Rival, noise: float) -> Reason:
     )
 
 
+def _constraint(evidence: Evidence) -> Iterator[Reason]:
+    constraint, free = evidence.tuned.constraint, evidence.free
+    if constraint is None or free is None:
+        return
+    better = free.difference.high < 0
+    yield Reason(
+        "constrained",
+        "remark",
+        f"judged by answers constrained to {constraint.kind} ({_metric(evidence)} {evidence.figure:.1%}); with free "
+        f"ones it has {free.figure:.1%}, difference {_points(free.difference)}",
+        "free answers are better: leave out --constrain" if better else "",
+    )
+
+
 def _missing(evidence: Evidence) -> Iterator[Reason]:
     todo = "luthier evaluate RUN --test FILE, with the training file where it was"
     if not evidence.rivals:
@@ -135,12 +152,20 @@ def _missing(evidence: Evidence) -> Iterator[Reason]:
         yield Reason("no-prompting", "hold", "the tuned model was not compared with prompting the untuned one", todo)
 
 
-def _seeds(evidence: Evidence, rivals: list[Rival]) -> Iterator[Reason]:
+def _seeds(evidence: Evidence, rivals: list[Rival], won: bool) -> Iterator[Reason]:
+    """What other seeds bear on: whether a win is luck. Where there is none, the spread is only worth knowing."""
+    if evidence.missing_seeds:
+        missing = ", ".join(map(str, evidence.missing_seeds))
+        todo = "luthier fit --resume --out RUN, and evaluate again"
+        yield Reason("missing-seeds", "remark", f"runs with these seeds are not fitted yet: {missing}", todo)
     if len(evidence.seeds) < 2:
         return
     least, most = min(evidence.seeds), max(evidence.seeds)
-    best = max(rivals, key=lambda rival: rival.figure)
     spread = f"over {len(evidence.seeds)} seeds the {_metric(evidence)} reaches from {least:.1%} to {most:.1%}"
+    if not won:
+        yield Reason("seeds", "remark", spread)
+        return
+    best = max(rivals, key=lambda rival: rival.figure)
     if least <= best.figure:
         yield Reason(
             "seeds",

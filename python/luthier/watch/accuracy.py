@@ -56,17 +56,21 @@ class Evaluated:
 
 
 def read_evaluated(folder: Path) -> Evaluated:
-    """What evaluation.json and predictions.jsonl of a run say; what cannot be read counts as missing."""
+    """What evaluation.json and predictions.jsonl of a run say of its free answers; what cannot be read counts as
+    missing."""
     rows = right = None
+    answers = "predictions.jsonl"
     try:
         values: dict[str, Any] = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+        if values.get("free") is not None:  # new rows are answered freely
+            values, answers = values["free"], "free_predictions.jsonl"
         rows, right = int(values["n"]), round(float(values["exact_match"]) * int(values["n"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         rows = right = None
     try:
-        lines = (folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+        lines = (folder / answers).read_text(encoding="utf-8").splitlines()
         outputs = tuple(str(json.loads(line)["output"]) for line in lines)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         outputs = ()
     return Evaluated(rows, right, outputs) if rows else Evaluated(outputs=outputs)
 

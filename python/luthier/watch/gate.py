@@ -7,8 +7,9 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from luthier.errors import InputError
+from luthier.evaluation.intervals import mcnemar
 from luthier.forgetting.checker import Checker, checker_from
-from luthier.records import Record, Records, read
+from luthier.records import Record, read
 from luthier.watch.gate_result import Gate, GateRow
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ def gate_run(
 
     A row ends with its right answer; the answer of a run is right when it equals that after stripping white space, or
     as JSON where it is an object or a list. `"check"` in a row sets another rule (see `luthier.forgetting.Checker`),
-    and `"must": true` marks one that has to be right. Columns and system message are those of each run unless
-    `reading` gives others. Raises InputError for what cannot be read.
+    and `"must": true` marks one that has to be right. The rows are read as those of each run, unless `reading`, options
+    of `luthier.read`, says otherwise. Raises InputError for what cannot be read.
     """
-    new_rows, old_rows = _read(run, suite, reading), _read(against, suite, reading)
+    new_rows, old_rows = (read(suite, **asked.reading(**reading)) for asked in (run, against))
     checkers = [_checker(record) for record in new_rows]
     musts = [_must(record) for record in new_rows]
     total = 2 * len(new_rows)
@@ -63,17 +64,7 @@ def gate_run(
 
 def one_sided_p(rows: Sequence[GateRow]) -> float:
     """The chance of at least as many newly wrong rows among the changed ones, were both ways equally likely."""
-    from scipy.stats import binomtest
-
-    wrong = sum(row.old_right and not row.new_right for row in rows)
-    changed = sum(row.old_right != row.new_right for row in rows)
-    return float(binomtest(wrong, changed, 0.5, alternative="greater").pvalue) if changed else 1.0
-
-
-def _read(run: Run, suite: str | PathLike[str], reading: dict[str, Any]) -> Records:
-    settings = run.settings
-    own = {key: settings[key] for key in ("text", "label", "system") if settings.get(key) is not None}
-    return read(suite, **(own | {key: value for key, value in reading.items() if value is not None}))
+    return mcnemar([row.old_right for row in rows], [row.new_right for row in rows], "greater").p
 
 
 def _longest(encode: Callable[[str], list[int]], rows: Sequence[Record]) -> int:

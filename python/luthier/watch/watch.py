@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from luthier.drift import REFERENCE_FILE, Reference, row_features
 from luthier.drift.features import system_text, text_hash
 from luthier.errors import InputError
-from luthier.records import Record, Records, read
+from luthier.records import Purpose, Record, Records, read
 from luthier.watch.accuracy import Evaluated, measure_accuracy, read_evaluated
 from luthier.watch.advice import advise
 from luthier.watch.farthest import farthest_rows
@@ -36,17 +36,15 @@ def watch_run(
 
     With `labels` the rows end with their right answers, which are compared too, and by which the run's accuracy is
     measured. Without `answers` the run's model is not asked, which takes no time but leaves what it answers unknown.
-    `reading` are options of `luthier.read`; columns and system message are those of the run unless given. Raises
+    The rows are read as those of the run, unless `reading`, options of `luthier.read`, says otherwise. Raises
     InputError for what cannot be read, and for a run without a reference.
     """
     from luthier.models.load import load_tokenizer
     from luthier.models.locate import locate
 
     reference = Reference.load(run.folder / REFERENCE_FILE)
-    settings = run.settings
-    own = {key: settings[key] for key in ("text", "label", "system") if settings.get(key) is not None}
-    options = own | {key: value for key, value in reading.items() if value is not None}
-    records = new if isinstance(new, Records) else read(new, purpose="train" if labels else "prompt", **options)
+    purpose: Purpose = "train" if labels else "prompt"
+    records = new if isinstance(new, Records) else read(new, purpose=purpose, **run.reading(**reading))
     if len(records) == 0:
         raise InputError(f"{records.path}: holds no rows to watch")
     if labels and (bare := next((record for record in records if record.reference is None), None)):
@@ -68,7 +66,7 @@ def watch_run(
     accuracy = measure_accuracy(records, outputs, evaluated) if labels and outputs is not None else None
     strange = sum(text_hash(system_text(record)) not in reference.systems for record in records)
     advice, reasons = advise(len(records), shifts, accuracy, strange)
-    training = _training_rows(settings, own, notes)
+    training = _training_rows(run, notes)
     return Watch(
         run=str(run.folder),
         file=str(records.path),
@@ -133,14 +131,14 @@ def _label_shift(reference: Reference, labels: Sequence[str]) -> Shift:
     return answer_length_shift("labels", "right answers", reference.answer_characters, labels)
 
 
-def _training_rows(settings: dict[str, Any], reading: dict[str, Any], notes: list[str]) -> Sequence[Record] | None:
+def _training_rows(run: Run, notes: list[str]) -> Sequence[Record] | None:
     """The rows that the run was fitted on, where they are still there."""
-    path = settings.get("train")
+    path = run.settings.get("train")
     if path is None or not Path(path).is_file():
         notes.append("the training file is gone, so that the nearest training rows are not known")
         return None
     try:
-        return read(path, skip_bad=True, **reading)
+        return read(path, **run.reading(skip_bad=True))
     except InputError as error:
         notes.append(f"the nearest training rows are not known: {error}")
         return None

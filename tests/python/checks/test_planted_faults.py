@@ -131,6 +131,16 @@ def change_answer(rows: Rows, index: int, answer: str) -> None:
     rows[index]["messages"][-1]["content"] = answer
 
 
+def test_json_with_several_values_is_no_label_and_with_one_it_is(tmp_path: Path) -> None:
+    generator = random.Random(6)
+    several = [chat(letter(generator, one), json.dumps({"desk": one, "word": "total"})) for one in LABELS * 40]
+    report = check(write(tmp_path / "a.jsonl", several))
+    assert {skipped.code for skipped in report.skipped} >= {"label-variant", "small-class", "suspect-label"}
+    single = [chat(row["messages"][1]["content"], json.dumps({"desk": one})) for row, one in zip(several, LABELS * 40)]
+    change_answer(single, 3, json.dumps({"desk": "press"}))
+    assert lines(check(write(tmp_path / "b.jsonl", single)), "small-class") == [4]
+
+
 def test_spelling_variants_of_a_label(tmp_path: Path) -> None:
     rows = letters(200)
     for index, text in ((0, "Billing"), (1, "delivery "), (2, "Returns."), (3, "acount")):
@@ -204,6 +214,15 @@ def test_answers_that_are_not_json_where_most_are(tmp_path: Path) -> None:
     change_answer(rows, 8, "seven")
     report = check(write(tmp_path / "a.jsonl", rows))
     assert lines(report, "schema") == [8, 9] and report["schema"].severity == "warning"
+
+
+def test_rows_that_call_tools_may_answer_in_words(tmp_path: Path) -> None:
+    rows = [chat(f"text {index} of the page", "Yes.") for index in range(60)]
+    for index, row in enumerate(rows[5:]):
+        call = {"function": {"name": "read", "arguments": {"n": index}}}
+        row["messages"][-1] = {"role": "assistant", "tool_calls": [call]}
+    report = check(write(tmp_path / "a.jsonl", rows))
+    assert "schema" in {skipped.code for skipped in report.skipped}
 
 
 def test_answers_that_break_the_schema_are_named_with_the_path(tmp_path: Path) -> None:

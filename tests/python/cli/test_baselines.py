@@ -92,6 +92,32 @@ def test_a_run_gives_its_baselines_in_python(fitted: FitCase) -> None:
     assert (fit.folder / "baselines.json").is_file()
 
 
+def test_baselines_that_were_run_before_the_fit_are_not_run_again(
+    fitted: FitCase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, test, before = fitted.folder / "run", str(fitted.folder / "test.jsonl"), str(fitted.folder / "before")
+    model = ["--model", str(fitted.model), "--dtype", "float32", "--k", "1"]
+    assert run(["baseline", str(fitted.train), "--test", test, *model, "--out", before]) == 0
+    evaluate = ["evaluate", str(folder), "--test", test, "--no-forgetting"]
+    assert run([*evaluate, "--k", "1"]) == 3
+    compared = json.loads((folder / "baselines.json").read_text())["comparisons"]
+    capsys.readouterr()
+    assert run([*evaluate, "--baselines-from", before, "--json"]) == 3
+    printed = capsys.readouterr()
+    assert "untuned, prompt alone" not in printed.err
+    found = json.loads(printed.out)["baselines"]
+    assert found == json.loads((folder / "baselines.json").read_text())
+    assert found["comparisons"] == compared
+
+    for flags in (["--no-baselines"], ["--predictions", "x=y.jsonl"]):
+        assert run([*evaluate, "--baselines-from", before, *flags]) == 2
+        assert "--baselines-from brings all baselines" in capsys.readouterr().err
+    assert run([*evaluate, "--baselines-from", str(fitted.folder / "nowhere")]) == 2
+    printed = capsys.readouterr()
+    assert "cannot be read" in printed.err and "answers" not in printed.err, "said before any time is spent"
+    assert run(["evaluate", "--model", str(fitted.model), "--test", test, "--baselines-from", before]) == 2
+
+
 def test_baselines_of_files(case: FitCase, capsys: pytest.CaptureFixture[str]) -> None:
     test = write_rows(case.folder / "test.jsonl", 6, first=90)
     answers = case.folder / "hosted.jsonl"

@@ -13,8 +13,8 @@ from fit_case import PYTHON_FOLDER, FitCase, luthier, write_rows
 from luthier.training.settings import KEYS, compose, flatten, spell
 
 COMMANDS = tuple(
-    "check clean split fit plan profile evaluate baseline verdict errors report generate gate watch export show models"
-    " fetch demo version".split()
+    "check clean split fit plan profile evaluate baseline verdict errors report generate gate watch serve chat export"
+    " show models fetch demo version".split()
 )
 
 

@@ -238,6 +238,42 @@ def test_generation_tells_its_progress_and_can_be_stopped(decoder: Any) -> None:
         _core.generate(decoder, [WORD, []], 5, [])
 
 
+def test_a_trie_allows_its_sequences_and_nothing_else(decoder: Any) -> None:
+    sequences = [[5, 9], [5, 9, 17], [40]]
+    trie = _core.TokenTrie(sequences, [2])
+    assert len(trie) == 5
+    answers = _core.generate(decoder, [WORD, WORD[:3], WORD[4:]], 5, [2], 1.0, constraint=trie)
+    assert all(answer in sequences for answer in answers)
+    for wrong, words in (([], "no labels"), ([[5, -1]], "-1"), ([[5, 2]], "at which answers end")):
+        with pytest.raises(InputError, match=words):
+            _core.TokenTrie(wrong, [2])
+    with pytest.raises(InputError, match="token 9999, which is not in the model's vocabulary"):
+        _core.generate(decoder, [WORD], 5, [2], constraint=_core.TokenTrie([[9999]], [2]))
+
+
+def test_a_function_is_asked_for_all_unfinished_answers_at_once(decoder: Any) -> None:
+    asked: list[tuple[list[int], list[int]]] = []
+
+    def masks(prompts: list[int], tokens: list[int], bits: torch.Tensor) -> None:
+        asked.append((prompts, tokens))
+        assert bits.shape == (len(prompts), (decoder.config["vocabulary_size"] + 31) // 32)
+        assert bits.dtype == torch.int32 and not bits.any()
+        for row, (prompt, token) in enumerate(zip(prompts, tokens)):
+            if token < 0:
+                bits[row, 1] = 1 << (prompt + 1)
+            elif prompt == 1 and token < 40:
+                bits[row, 1] = 1 << 8
+
+    assert _core.generate(decoder, [WORD, WORD], 5, [], constraint=masks) == [[33], [34, 40]]
+    assert asked == [([0, 1], [-1, -1]), ([0, 1], [33, 34]), ([1], [40])]
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _core.generate(decoder, [WORD], 5, [], constraint=stop)
+
+
 def test_a_dtype_or_a_path_that_is_not_known_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="float16"):
         _core.Decoder.load(str(folder), "float16")

@@ -6,21 +6,23 @@ import ast
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import jsonschema_rs
 import pytest
-from luthier.demo.functions import MAX_DOCUMENTATION, SCHEMA, SYSTEM, cut, function_rows, function_splits
+from luthier.demo import RECIPES
+from luthier.demo.functions import MAX_DOCUMENTATION, MOST_PER_MODULE, SCHEMA, SYSTEM, cut, function_rows
 from luthier.demo.library import Module, functions, walk_modules
-from luthier.demo.sort import AREAS, area_of, sort_rows, sort_splits
-from luthier.demo.split import Splits, split_at_random, split_by_group
+from luthier.demo.sort import AREAS, area_of, sort_rows
 from luthier.errors import InputError
 from luthier.records import read
+from luthier.splits import split
 
 
 def rows_of(source: str) -> list[tuple[str, dict[str, object]]]:
     """(prompt, answer) of the functions in one module's source."""
     module = Module("sample", Path("sample.py"), ast.parse(source))
-    rows = [row["messages"] for _, row in function_rows([module])]
+    rows = [row["messages"] for row in function_rows([module])]
     return [(messages[1]["content"], json.loads(messages[2]["content"])) for messages in rows]
 
 
@@ -30,8 +32,8 @@ def library() -> list[Module]:
 
 
 @pytest.fixture(scope="module")
-def splits(library: list[Module]) -> Splits:
-    return function_splits(library)
+def rows(library: list[Module]) -> list[dict[str, Any]]:
+    return function_rows(library)
 
 
 def test_a_function_becomes_its_signature_and_its_object() -> None:
@@ -102,9 +104,9 @@ def d(x):
     assert [answer["name"] for _, answer in rows_of(source)] == ["d"]
 
 
-def test_every_answer_keeps_the_schema_and_copies_from_the_prompt(splits: Splits) -> None:
+def test_every_answer_keeps_the_schema_and_copies_from_the_prompt(rows: list[dict[str, Any]]) -> None:
     validator = jsonschema_rs.validator_for(SCHEMA)
-    for row in splits.train + splits.valid + splits.test:
+    for row in rows:
         system, user, assistant = (message["content"] for message in row["messages"])
         answer = json.loads(assistant)
         validator.validate(answer)
@@ -121,38 +123,43 @@ def test_every_answer_keeps_the_schema_and_copies_from_the_prompt(splits: Splits
         assert len(documentation) <= MAX_DOCUMENTATION
 
 
-def test_the_counts_are_in_the_expected_range(splits: Splits) -> None:
-    assert 2500 <= len(splits.train) <= 3500
-    assert 120 <= len(splits.valid) <= 150
-    assert 250 <= len(splits.test) <= 300
+def test_no_module_has_more_than_its_share(rows: list[dict[str, Any]], library: list[Module]) -> None:
+    counts = Counter(row["module"] for row in rows)
+    assert max(counts.values()) == MOST_PER_MODULE
+    assert len(counts) > 100
+    assert 1300 <= len(rows) <= 1800
+    everything = function_rows(library, most_per_module=None)
+    assert 2800 <= len(everything) <= 4000
+    whole = Counter(row["module"] for row in everything)
+    assert {module: min(count, MOST_PER_MODULE) for module, count in whole.items()} == counts
+    assert [row for row in everything if row in rows] == rows, "in the order of the library"
 
 
-def test_no_module_and_no_prompt_is_on_two_sides(splits: Splits, library: list[Module]) -> None:
-    module_of = {row["messages"][1]["content"]: top for top, row in function_rows(library)}
-    sides = [splits.train, splits.valid, splits.test]
-    prompts = [[row["messages"][1]["content"] for row in side] for side in sides]
-    modules = [{module_of[prompt] for prompt in side} for side in prompts]
-    assert not modules[0] & modules[1]
-    assert not modules[0] & modules[2]
-    assert not modules[1] & modules[2]
-    assert len(modules[2]) >= 8, "the held-out rows should come from many modules"
-    assert max(Counter(prompt for side in prompts for prompt in side).values()) == 1
+def test_no_prompt_occurs_twice(rows: list[dict[str, Any]]) -> None:
+    assert max(Counter(row["messages"][1]["content"] for row in rows).values()) == 1
 
 
-def test_the_rows_are_the_same_every_time(splits: Splits, tmp_path: Path) -> None:
-    again = function_splits()
-    assert again == splits
-    first, second = splits.write(tmp_path / "a"), again.write(tmp_path / "b")
-    for name in ("train", "valid", "test"):
-        assert first[name].read_bytes() == second[name].read_bytes()
+def test_the_rows_are_the_same_every_time(rows: list[dict[str, Any]], library: list[Module]) -> None:
+    assert function_rows() == rows
+    assert sort_rows(library, most=100) == sort_rows(library, most=100)
 
 
-def test_the_written_rows_are_read_as_training_rows(splits: Splits, tmp_path: Path) -> None:
-    paths = splits.write(tmp_path)
-    records = read(paths["test"])
-    assert len(records) == len(splits.test)
+def test_the_written_rows_are_read_as_training_rows_and_split_by_module(
+    rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    records = read(path)
+    assert len(records) == len(rows)
     assert not records.bad
-    assert records[0].reference == splits.test[0]["messages"][2]["content"]
+    assert records[0].reference == rows[0]["messages"][2]["content"]
+    recipe = RECIPES["functions"]
+    found = split(path, tmp_path, test=recipe.test, valid=recipe.valid, group=recipe.group)
+    assert found.notes == []
+    modules = Counter(json.loads(line)["module"] for line in found.test.open())
+    assert len(modules) >= 8, "the held-out rows should come from many modules"
+    assert max(modules.values()) <= MOST_PER_MODULE
+    assert found.counts["test"] >= 100
 
 
 def test_sorting_rows_name_an_area_each_once(library: list[Module]) -> None:
@@ -165,10 +172,9 @@ def test_sorting_rows_name_an_area_each_once(library: list[Module]) -> None:
     assert 4500 <= len(rows) <= 7000
     for area in AREAS:
         assert f"- {area}: " in rows[0]["messages"][0]["content"]
-    splits = sort_splits(library)
-    assert len(splits.test) == 300
-    assert len(splits.valid) == 150
-    assert len(splits.train) == len(rows) - 450
+    few = sort_rows(library, most=500)
+    assert len(few) == 500
+    assert [row for row in rows if row in few] == few, "in the order of the library"
 
 
 def test_no_module_is_in_two_areas() -> None:
@@ -213,22 +219,3 @@ def test_text_is_cut_at_the_best_boundary() -> None:
     assert cut("one two three four", 15) == "one two three"
     assert cut("x" * 30, 10) == "x" * 10
     assert len(cut("word " * 100, 77)) <= 77
-
-
-def test_groups_stay_together_and_the_seed_decides() -> None:
-    rows = [(f"group{index % 40}", {"row": index}) for index in range(400)]
-    first = split_by_group(rows, test=60, valid=30, seed=1)
-    assert first == split_by_group(rows, test=60, valid=30, seed=1)
-    assert first != split_by_group(rows, test=60, valid=30, seed=2)
-    assert len(first.test) == 60
-    assert len(first.valid) == 0
-    groups = [{row["row"] % 40 for row in side} for side in (first.train, first.valid, first.test)]
-    assert not groups[0] & groups[2]
-    assert sorted(row["row"] for side in (first.train, first.valid, first.test) for row in side) == list(range(400))
-
-
-def test_a_random_split_keeps_every_row() -> None:
-    rows = [{"row": index} for index in range(100)]
-    splits = split_at_random(rows, test=20, valid=10, seed=0)
-    assert (len(splits.train), len(splits.valid), len(splits.test)) == (70, 10, 20)
-    assert sorted(row["row"] for side in (splits.train, splits.valid, splits.test) for row in side) == list(range(100))

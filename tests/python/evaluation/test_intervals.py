@@ -93,6 +93,7 @@ def test_mcnemar_by_hand() -> None:
     assert (found.only_first, found.only_second) == (8, 2)
     # Two-sided: twice the chance of 0, 1 or 2 heads in 10 throws.
     assert found.p == pytest.approx(2 * (1 + 10 + 45) / 1024)
+    assert mcnemar(first, second, "greater").p == pytest.approx((1 + 10 + 45) / 1024)
     assert mcnemar([True, False], [True, False]).p == 1.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,22 @@ def test_a_notebook_shows_no_text_of_the_rows_as_html(tmp_path: Path) -> None:
     made.evaluate(["<i>maybe</i>"] * 60)
     shown = find_errors(made.folder)._repr_html_()
     assert "<script" not in shown and "<b>yes" not in shown and "<i>" not in shown
+
+
+def test_calls_that_were_compared_as_a_template_writes_them_belong_to_their_rows(tmp_path: Path) -> None:
+    made = make_run(tmp_path, TRAIN)
+    calls = [{"function": {"name": "open", "arguments": {"number": index}}} for index in range(60)]
+    lines = [
+        {"messages": [{"role": "user", "content": f"open file {index}"}, {"role": "assistant", "tool_calls": [call]}]}
+        for index, call in enumerate(calls)
+    ]
+    made.test.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    made.evaluate(["nothing"] * 60)
+    path = made.folder / "predictions.jsonl"
+    written = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for one in written:
+        one["expected"] = f"<call>{one['expected']}</call>" if one["line"] > 1 else "<call>close</call>"
+    path.write_text("".join(json.dumps(one) + "\n" for one in written), encoding="utf-8")
+    found = find_errors(made.folder)
+    assert {row.line: row.prompt for row in found.rows} == {1: None} | {n: f"open file {n - 1}" for n in range(2, 61)}
+    assert "1 row is shown without prompt" in " ".join(found.notes)

@@ -120,6 +120,21 @@ def test_nothing_is_wider_than_the_window(browser: Any, made: MadeRun, width: in
     page.close()
 
 
+def test_on_a_phone_no_table_but_the_confusion_is_cut_off(browser: Any, made: MadeRun) -> None:
+    page, _, _ = opened(browser, made, 390)
+    cut = page.evaluate(
+        """() => {
+            document.querySelectorAll("details").forEach(one => one.open = true);
+            return [...document.querySelectorAll(".scroll")].filter(one => !one.querySelector(".heat"))
+                .filter(one => one.clientWidth == 0 || one.scrollWidth > one.clientWidth)
+                .map(one => one.getAttribute("aria-label"));
+        }"""
+    )
+    assert page.locator(".scroll").count() >= 5
+    assert cut == []
+    page.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(browser: Any, made: MadeRun, scheme: str) -> None:
     page, _, _ = opened(browser, made, 1280, color_scheme=scheme)

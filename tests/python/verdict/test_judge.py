@@ -252,6 +252,13 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         "leakage",
     ),
     "the seeds differ more than the baselines": ({"seeds": (0.93, 0.90, 0.71)}, "HOLD", "seeds"),
+    "the test labels are spelled otherwise": ({"misspelt": 40}, "HOLD", "test-labels"),
+    "spelled otherwise, and a bag of words is as good": (
+        {"misspelt": 200, "rivals": against(rival("classifier", 0.0, 0.0, 0.0))},
+        "HOLD",
+        "test-labels",
+    ),
+    "some test labels are spelled otherwise": ({"misspelt": 10}, "SHIP", "leakage"),
     "the seeds agree": ({"seeds": (0.93, 0.90, 0.89)}, "SHIP", "leakage"),
 }
 
@@ -310,6 +317,19 @@ def test_remarks_decide_nothing_and_are_kept() -> None:
     assert found.outcome == "SHIP"
     assert {reason.code for reason in found.remarks} == {"openings", "near-leakage", "not-run"}
     assert "opened 7 times" in str(found.remarks[1]) + str(found.remarks[0])
+
+
+def test_the_spread_of_the_seeds_is_worth_knowing_where_nothing_was_won() -> None:
+    found = judge_run(replace(GOOD, seeds=(0.93, 0.88), rivals=against(rival("classifier", 0.0, -0.03, 0.03))))
+    assert [str(reason) for reason in found.remarks] == ["over 2 seeds the accuracy reaches from 88.0% to 93.0%"]
+
+
+def test_seeds_that_are_not_fitted_yet_are_named() -> None:
+    found = judge_run(replace(GOOD, seeds=(0.93,), missing_seeds=(1, 2)))
+    assert found.outcome == "SHIP" and "seeds" not in {reason.code for reason in found.passed}
+    assert [str(reason) for reason in found.remarks] == [
+        "runs with these seeds are not fitted yet: 1, 2; luthier fit --resume --out RUN, and evaluate again"
+    ]
 
 
 def test_thresholds_can_be_set_and_are_shown() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from luthier.errors import InputError
-from luthier.evaluation import read_evaluation
+from luthier.evaluation import SeedFigures, read_evaluation
+from luthier.training.run_record import count_test_opening
 from luthier.verdict import Thresholds, run_verdict
 from luthier.verdict.files import stored_thresholds, write_verdict
 from luthier.verdict.gather import gather
@@ -62,6 +63,49 @@ def test_only_leaked_rows_that_were_evaluated_count(made: MadeRun) -> None:
     made.write("check.json", clean_check(made, leak))
     assert gather(made.folder).leaked == 2
     assert codes(made)[0] == "leakage"
+
+
+def test_only_test_rows_with_another_spelling_of_their_label_count(made: MadeRun) -> None:
+    rows = [
+        {"file": str(file), "line": line, "note": "'Files' for 'files'"}
+        for file, line in ((made.train, 3), (made.test, 3), (made.test, 4), (made.test, 999))
+    ]
+    found = {"code": "label-variant", "severity": "warning", "count": 4, "rows": rows, "message": "", "repair": ""}
+    made.write("check.json", clean_check(made, found))
+    assert gather(made.folder).misspelt == 2
+
+
+def test_a_test_file_under_another_name_is_the_same_test_file(made: MadeRun) -> None:
+    copy = made.test.with_name("copy.jsonl")
+    copy.write_bytes(made.test.read_bytes())
+    assert count_test_opening(made.folder, copy) == 3
+    assert count_test_opening(made.folder, copy) == 4
+    made.evaluate(RIGHT, test=str(copy))
+    assert gather(made.folder).test_use.openings == 4
+    record = json.loads((made.folder / "run.json").read_text())
+    (opened,) = record["test_opened"].values()
+    assert (opened["file"], opened["also"]) == (str(made.test), [str(copy)])
+    record["sha256"]["valid_file"] = next(iter(record["test_opened"]))
+    made.write("run.json", record)
+    assert "test-reused" in codes(made)
+
+
+def test_the_general_rows_of_a_replay_are_no_training_rows(made: MadeRun) -> None:
+    record = json.loads((made.folder / "run.json").read_text())
+    record["rows"] |= {"rows": 1120, "used": 1120, "replay": 1000}
+    made.write("run.json", record)
+    assert gather(made.folder).train_rows == 120
+    suspects = {"code": "suspect-label", "severity": "warning", "count": 30, "rows": [], "message": "", "repair": ""}
+    made.write("check.json", clean_check(made, suspects))
+    assert gather(made.folder).train_rows == 120 and "suspect-label" in codes(made)
+
+
+def test_the_figures_of_other_seeds_are_evidence(made: MadeRun) -> None:
+    blocks = (SeedFigures("accuracy", {0: 1.0, 1: 0.9}, (2,)),)
+    made.baselines(made.evaluate(RIGHT, blocks=blocks))
+    found = gather(made.folder)
+    assert (found.seeds, found.missing_seeds) == ((1.0, 0.9), (2,))
+    assert found.rivals  # the baselines were compared with this evaluation
 
 
 def test_checks_of_another_test_file_say_nothing(made: MadeRun) -> None:

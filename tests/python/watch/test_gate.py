@@ -91,6 +91,16 @@ def test_rows_are_judged_by_text_json_or_their_own_rule(watched: WatchCase, tmp_
     assert not found.passed and found.rows[3].where == f"{path}:4"
 
 
+def test_the_suite_may_have_any_format(watched: WatchCase, tmp_path: Path, answering: Install) -> None:
+    answering(lambda name, record: "red")
+    path = tmp_path / "golden.rows"
+    path.write_text("text,label\nplease say red,red\nplease say blue,blue\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"golden\.rows"):
+        gate_run(*two_runs(watched, tmp_path), path)
+    found = gate_run(Run(tmp_path / "new"), Run(tmp_path / "old"), path, format="csv")
+    assert [row.new_right for row in found.rows] == [True, False]
+
+
 def test_a_run_is_as_good_as_itself(watched: WatchCase, tmp_path: Path) -> None:
     path = write_records(tmp_path / "golden.jsonl", draw(12, seed=3))
     code, out, err = luthier(

@@ -15,6 +15,7 @@ from luthier.errors import InputError
 from luthier.records import Message, Record
 from luthier.training.run import Run
 from luthier.watch import watch_run
+from luthier.watch.accuracy import Evaluated, read_evaluated
 
 Install = Callable[[Callable[[str, Record], str]], None]
 
@@ -33,6 +34,16 @@ def evaluated(run: Path, folder: Path, share: float = 0.9, rows: int = 200) -> R
     return Run(copy)
 
 
+def test_free_answers_are_compared_with_free_ones(tmp_path: Path) -> None:
+    values = {"n": 4, "exact_match": 0.5, "free": {"n": 4, "exact_match": 0.25}}
+    (tmp_path / "evaluation.json").write_text(json.dumps(values))
+    (tmp_path / "predictions.jsonl").write_text('{"output": "mail"}\n')
+    (tmp_path / "free_predictions.jsonl").write_text('{"output": "Mail, I think."}\n')
+    assert read_evaluated(tmp_path) == Evaluated(4, 1, ("Mail, I think.",))
+    (tmp_path / "evaluation.json").write_text('{"n": 4, "exact_match": 0.5}')
+    assert read_evaluated(tmp_path) == Evaluated(4, 2, ("mail",))
+
+
 def test_rows_like_those_of_the_fit_are_kept(watched: WatchCase, tmp_path: Path, answering: Install) -> None:
     answering(right)
     path = write_records(tmp_path / "new.jsonl", draw(150, seed=7))
@@ -40,6 +51,16 @@ def test_rows_like_those_of_the_fit_are_kept(watched: WatchCase, tmp_path: Path,
     assert found.advice == "keep" and found.status == 0 and found.accuracy is not None and found.accuracy.share == 1
     assert {shift.kind for shift in found.shifts} == {"length", "vocabulary", "embedding", "answers", "labels"}
     assert found.notes == () and json.dumps(found.to_json())
+
+
+def test_new_rows_may_have_any_format(watched: WatchCase, tmp_path: Path) -> None:
+    path = tmp_path / "new.rows"
+    path.write_text("text\n" + "\n".join(f"my invoice {index} is wrong" for index in range(40)), encoding="utf-8")
+    with pytest.raises(InputError, match=r"new\.rows"):
+        watch_run(Run(watched.run), path, answers=False)
+    assert watch_run(Run(watched.run), path, answers=False, format="csv").rows == 40
+    code, out, err = luthier("watch", str(watched.run), str(path), "--no-answers", "--format", "csv", "--json")
+    assert code in (0, 3, 4) and json.loads(out)["rows"] == 40, err
 
 
 def test_a_fallen_accuracy_asks_for_a_new_fit(watched: WatchCase, tmp_path: Path, answering: Install) -> None:

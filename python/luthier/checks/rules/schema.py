@@ -22,7 +22,7 @@ def look(context: Context) -> Finding | Skipped:
     validator = None if context.schema is None else validator_for(context.schema)
     invalid: list[FindingRow] = []
     broken: list[FindingRow] = []
-    structured = total = 0
+    structured = total = calls = 0
     for file in context.files():
         for index, record in enumerate(file.rows):
             if record.reference is None:
@@ -30,6 +30,7 @@ def look(context: Context) -> Finding | Skipped:
             text = answer(record)
             value = parse(text)
             total += 1
+            calls += bool(record.messages[-1].tool_calls)
             structured += isinstance(value, dict | list)
             if not is_value(value) or (validator is None and not isinstance(value, dict | list)):
                 invalid.append(FindingRow(file.place(index), f"not JSON: {quoted(text)}"))
@@ -46,6 +47,8 @@ def look(context: Context) -> Finding | Skipped:
             "each teaches to break it"
         )
         return Finding(CODE, "error", message, len(rows), rows, context.clean("--drop", "schema", *_schema(context)))
+    if calls:  # a row that calls no tool answers in words, and has to
+        return Skipped(CODE, "rows that call tools answer in words where there is nothing to call")
     if structured < _MOST * total or total == 0:
         return Skipped(CODE, "the answers are no JSON, and no --schema was given")
     if not rows:

@@ -1,0 +1,44 @@
+"""Which of the ways to cut text before merging, that GGUF files name under tokenizer.ggml.pre, a tokenizer has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from luthier.errors import InputError
+
+if TYPE_CHECKING:
+    from luthier.text.tokenizer import Tokenizer
+
+# The usual one first: a vocabulary too small to tell two apart gets the first that fits.
+_NAMES = ("gpt-2", "smollm", "llama-bpe", "qwen2", "tekken")
+# Texts that the ways cut differently: digits in runs, capitals in apostrophes, line ends behind signs, spaces in runs.
+_PROBES = (
+    "1 12 123 1234 12345 1234567 3.14 1,000,000 x2y33 ٣٤٥ ½",
+    "I'm you'RE he'LL we've it'S o'clock 'Twas rock'n'roll",
+    "a  b   c    d\te\t\tf\n\ng \n h\r\ni\n\n\n  j   \n",
+    "end.\nnext;\r\n\r\n{[(<>)]}\n\n== != <= -> :: // /* */ path/to/file\n/",
+    "camelCase HTTPServer XMLHttpRequest snake_case ALLCAPS McDonald iPhone",
+    "naïve Straße Ärger e\u0301 ñandú Ωmega ёлка 東京タワー 한국어 ไทย हिन्दी العربية",
+    "🙂🙂 👩‍👩‍👧 ✅ … — “quoted” ‘single’ №5 €20 100% #tag @name",
+    " leading and trailing  ",
+    "\n1\n 2\n  3 \n\n4",
+)
+
+
+def pre_tokenizer_name(tokenizer: Tokenizer, keys: Mapping[str, Any]) -> str:
+    """The name under which GGUF readers cut text as the tokenizer does, found by what each makes of a few texts.
+
+    `keys` are the tokenizer's other keys. Raises InputError where none fits: readers would tokenise otherwise.
+    """
+    from luthier.text.tokenizer import Tokenizer
+
+    wanted = [tokenizer.encode_text(probe) for probe in _PROBES]
+    for name in _NAMES:
+        other = Tokenizer.from_gguf_metadata({**keys, "tokenizer.ggml.pre": name})
+        if all(other.encode_text(probe) == ids for probe, ids in zip(_PROBES, wanted, strict=True)):
+            return name
+    raise InputError(
+        f"[export] the tokenizer cuts text in none of the ways that can be named in a GGUF file ({', '.join(_NAMES)}), "
+        "so its readers would tokenise otherwise; use --format merged or peft"
+    )
