@@ -11,6 +11,7 @@ from typing import Any
 from luthier.errors import InputError
 from luthier.text.backend import Backend, Piece
 from luthier.text.control import ControlTokens
+from luthier.text.description import with_special
 from luthier.text.files import TOOL_TEMPLATE, read_tokenizer_files
 from luthier.text.gguf_pieces import PIECE_MODELS, describe_gguf_pieces
 from luthier.text.gguf_tokenizer import description_from_gguf

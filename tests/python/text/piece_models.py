@@ -37,8 +37,10 @@ _COMMON: dict[str, Any] = {
 }
 _LLAMA: dict[str, Any] = {"model_type": "bpe", "vocab_size": 1600, "add_dummy_prefix": True, "pad_id": -1}
 _NAMES = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "add_bos_token": True}
-_TURNS = ("<start_of_turn>", "<end_of_turn>")
+_TURNS = ("<mask>", "<start_of_turn>", "<end_of_turn>")
 _NAMED = {"bos_token": "<bos>", "eos_token": "<eos>", "unk_token": "<unk>", "pad_token": "<pad>", "add_bos_token": True}
+_NAMED |= {"mask_token": "<mask>"}  # Transformers adds one to Gemma's tokenizers where there is none
+_SPACES = tuple("▁" * count for count in range(2, 32))
 
 
 def _decoder(first: int, *texts: str, special: bool = True) -> dict[str, Any]:
@@ -60,7 +62,7 @@ GEMMA = PieceFamily(
         "add_dummy_prefix": False,
         **{"pad_id": 0, "eos_id": 1, "bos_id": 2, "unk_id": 3},
         **{"bos_piece": "<bos>", "eos_piece": "<eos>"},
-        "user_defined_symbols": [*_TURNS, "<unused0>", "\n\n", "\n\n\n", "▁▁", "▁▁▁", "▁▁▁▁", "<b>"],
+        "user_defined_symbols": [*_TURNS, "<unused0>", "\n\n", "\n\n\n", *_SPACES, "<b>"],
     },
     _NAMED | {"tokenizer_class": "GemmaTokenizer", "added_tokens_decoder": _decoder(4, *_TURNS)},
     ("<bos>", "<eos>", "<unk>", "<pad>", *_TURNS),

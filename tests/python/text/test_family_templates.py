@@ -116,8 +116,6 @@ def test_a_refused_system_message_is_reported_with_the_row_and_the_template_s_wo
     encoder = ChatEncoder(tokenizer(GEMMA_2))
     with pytest.raises(InputError, match=r"^rows.jsonl:1: the chat template refuses the chat: no system role, please"):
         encoder.encode_row(record("user", "assistant", system="be brief"))
-    with pytest.raises(InputError, match=r"^rows.jsonl:1: .*must take turns"):
-        encoder.encode_row(tool_templates.record(said("user", "a"), said("user", "b"), tools=()))
 
 
 def test_a_thought_is_learned_where_the_template_keeps_it(references: dict[str, Any]) -> None:

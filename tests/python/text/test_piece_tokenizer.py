@@ -191,7 +191,7 @@ def test_chats_have_the_ids_of_transformers(turns: Path) -> None:
     encoded = ChatEncoder(tokens).encode_row(row)
     assert encoded.tokens == theirs.apply_chat_template(as_dicts(row), return_dict=False)
     shown = tokens.decode([id for id, w in zip(encoded.tokens, encoded.weights, strict=True) if w], skip_special=False)
-    assert shown == " not brown 🙂<|end|> it's <call>x</call><|end|>"
+    assert shown == "not brown 🙂<|end|> it's <call>x</call><|end|>", "decoding leaves out the first word's space"
 
 
 def test_llama_2_s_brackets_are_text_and_its_turns_are_found(tmp_path: Path) -> None:

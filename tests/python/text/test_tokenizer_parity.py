@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,10 @@ def test_a_model_file_gives_the_ids_of_transformers(family: PieceFamily, tmp_pat
     assert type(theirs).__name__ == family.config["tokenizer_class"]
     assert len(theirs) == tokens.vocabulary_size
     texts = strings(family.control)
+    if family is GEMMA:
+        # Sentencepiece takes the longest piece of spaces, or of ▁, which it holds for the same. Transformers merges
+        # pieces instead, which ends elsewhere behind the longest one, and knows one from the other.
+        texts = [re.sub(" {32,}", " " * 31, re.sub("[ ▁]*▁[ ▁]*", "▁", text)) for text in texts]
     # Transformers takes a space that a text begins with for the one that Llama's models put before it; sentencepiece,
     # with which these models were trained, puts one before that one too.
     asked = [" " + text if family is not GEMMA and text[:1] in (" ", "▁") else text for text in texts]
@@ -99,4 +104,12 @@ def test_tokenizer_json_gives_the_ids_and_the_text_of_transformers(
     ours = ids(tokens, texts)
     assert_same(texts, ours, theirs(texts, add_special_tokens=False)["input_ids"])
     assert {id for row in ours for id in row}.isdisjoint(tokens.control.ids)
-    assert_same(texts, [tokens.decode(row) for row in ours], texts)
+    decoded = [tokens.decode(row) for row in ours]
+    assert_same(texts, decoded, theirs.batch_decode(ours))
+    # SmolLM2's vocabulary lacks some bytes, and what lacks one of them has no ids.
+    known = {
+        character for text in texts for character in text if tokens.decode(tokens.encode_text(character)) == character
+    }
+    whole = [index for index, text in enumerate(texts) if known.issuperset(text)]
+    assert len(whole) > 0.9 * len(texts)
+    assert_same([texts[i] for i in whole], [decoded[i] for i in whole], [texts[i] for i in whole])
