@@ -50,7 +50,7 @@ class PieceBackend:
         self.added: Sequence[AddedToken] = [added[id] for id in sorted(added)]
         self.size = max([len(model.pieces), *(id + 1 for id in added)])
         self.unknown_id: int | None = model.unknown
-        self.settings = _settings(description, added)
+        self.settings: Mapping[str, Any] = _settings(description, added)
         self._ids = {token.text: token.id for token in self.added}
         # The core itself matches and writes the user-defined pieces; all other added tokens are kept from it.
         user_defined = {id for id, piece in enumerate(model.pieces) if piece.kind == PieceKind.USER_DEFINED}
