@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from luthier.models import locate
+from luthier.models.load import load_tokenizer
+from luthier.models.registry import find_known
 from luthier.text.tokenizer import Tokenizer
 from piece_models import (
     GEMMA,
@@ -33,6 +36,15 @@ def assert_same(texts: list[str], ours: Sequence[object], theirs: Sequence[objec
     """All at once would print all; this shows how many differ, and a short one of them."""
     different = [(text, a, b) for text, a, b in zip(texts, ours, theirs, strict=True) if a != b]
     assert not different, f"{len(different)} of {len(texts)} differ: {min(different, key=lambda item: len(item[0]))}"
+
+
+def with_short_runs(texts: list[str]) -> list[str]:
+    """The texts without what Transformers cuts otherwise in models with pieces of up to 31 spaces, as Gemma's.
+
+    Sentencepiece takes the longest piece of spaces, or of ▁, which it holds for the same. Transformers merges pieces,
+    which ends elsewhere where there are more than 31, and may know one sign from the other.
+    """
+    return [re.sub(" {32,}", " " * 31, re.sub("[ ▁]*▁[ ▁]*", "▁", text)) for text in texts]
 
 
 @pytest.mark.parametrize("family", PIECE_FAMILIES, ids=lambda family: family.name)
@@ -72,9 +84,7 @@ def test_a_model_file_gives_the_ids_of_transformers(family: PieceFamily, tmp_pat
     assert len(theirs) == tokens.vocabulary_size
     texts = strings(family.control)
     if family is GEMMA:
-        # Sentencepiece takes the longest piece of spaces, or of ▁, which it holds for the same. Transformers merges
-        # pieces instead, which ends elsewhere behind the longest one, and knows one from the other.
-        texts = [re.sub(" {32,}", " " * 31, re.sub("[ ▁]*▁[ ▁]*", "▁", text)) for text in texts]
+        texts = with_short_runs(texts)
     # Transformers takes a space that a text begins with for the one that Llama's models put before it; sentencepiece,
     # with which these models were trained, puts one before that one too.
     asked = [" " + text if family is not GEMMA and text[:1] in (" ", "▁") else text for text in texts]
@@ -113,3 +123,25 @@ def test_tokenizer_json_gives_the_ids_and_the_text_of_transformers(
     whole = [index for index, text in enumerate(texts) if known.issuperset(text)]
     assert len(whole) > 0.9 * len(texts)
     assert_same([texts[i] for i in whole], [decoded[i] for i in whole], [texts[i] for i in whole])
+
+
+def test_gemma_3_gives_the_ids_of_transformers_from_the_same_gguf_file() -> None:
+    from transformers import AutoTokenizer
+
+    known = find_known("gemma-3-270m")
+    assert known is not None
+    if not known.fetched:
+        pytest.skip("Gemma 3 is not in the cache; run: luthier fetch gemma-3-270m")
+    tokens = load_tokenizer(locate(known.name))
+    spelled = sorted(text for text in tokens.control.by_text if "unused" not in text)
+    assert set(spelled) == {"<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<start_of_turn>", "<end_of_turn>"}
+    plain = ["<start_of_image>", "<table>", "<strong>x</strong>", "<unused7>"]
+    texts = with_short_runs([*strings([*spelled, *plain]), *("a" + sign * n for sign in "\n\t " for n in range(31))])
+    theirs = AutoTokenizer.from_pretrained(known.path.parent, gguf_file=known.path.name)
+    assert len(theirs) == tokens.vocabulary_size
+    ours = ids(tokens, texts)
+    assert_same(texts, ours, theirs(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+    assert {id for row in ours for id in row}.isdisjoint(tokens.control.ids)
+    assert_same(texts, [tokens.decode(row) for row in ours], [text.replace("▁", " ") for text in texts])
+    assert tokens.adds_bos and theirs.bos_token_id == tokens.bos_id
+    assert (theirs.eos_token_id, theirs.pad_token_id) == (tokens.eos_id, tokens.pad_id)
