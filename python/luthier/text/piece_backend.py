@@ -35,14 +35,17 @@ class PieceDescription:
 
 class PieceBackend:
     """The tokenizer that the description amounts to. `special` are the texts of control tokens besides those that the
-    model or the description calls so. Raises InputError where the core does not take the model."""
+    model or the description calls so. Raises InputError where the core does not take the model.
+
+    `model` is the description's, with the pieces that added tokens change.
+    """
 
     def __init__(self, description: PieceDescription, special: Iterable[str]) -> None:
         from luthier import _core
 
-        self._model = description.model
+        self._described = description.model
         added = _added_tokens(description, frozenset(special))
-        model = self._model.with_pieces(_said_otherwise(self._model, added))
+        self.model = model = description.model.with_pieces(_said_otherwise(description.model, added))
         self._prefixed = _core.SentencePieceModel.load(model.write(), model.name)
         self._bare = self._prefixed
         if model.adds_prefix and not description.prefix_every_run:
@@ -82,6 +85,17 @@ class PieceBackend:
                 parts.append(whole.text)
         return "".join(parts)
 
+    def written(self, id: int) -> bytes:
+        """What the token writes behind others; nothing where there is no such id."""
+        if id in self._whole:
+            return self._whole[id].text.encode("utf-8", "surrogateescape")
+        if not 0 <= id < len(self.model.pieces):
+            return b""
+        text, _, kind = self.model.pieces[id]
+        if kind == PieceKind.BYTE:
+            return bytes((int(text[1:-1], 16),))
+        return text.replace("▁", " ").encode("utf-8", "surrogateescape")
+
     def token(self, id: int) -> str | None:
         """The token as the vocabulary spells it, or None."""
         if id in self._whole:
@@ -94,7 +108,7 @@ class PieceBackend:
 
     def save(self, folder: Path) -> None:
         """Writes tokenizer.model. Raises OSError."""
-        (folder / MODEL_FILE).write_bytes(self._model.write())
+        (folder / MODEL_FILE).write_bytes(self._described.write())
 
     def _encoded(self, text: str, first: bool) -> Piece:
         if self._matched is None:

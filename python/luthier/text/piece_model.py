@@ -76,7 +76,7 @@ class PieceModel:
                     settings[field].append(text_of(value))
             trainer, normalizer, denormalizer = (b"".join(parts) for parts in settings.values())
             model = cls(tuple(pieces), trainer, normalizer, denormalizer, name)
-            _ = model.adds_prefix, model.algorithm, model.special_tokens
+            _ = model.adds_prefix, model.algorithm, model.special_tokens, model.character_map
         except (ValueError, IndexError, struct.error):
             raise InputError(f"{name}: not a sentencepiece model: the file is damaged or of another kind") from None
         if not pieces:
@@ -116,6 +116,17 @@ class PieceModel:
     def adds_prefix(self) -> bool:
         """Whether a space is put before the text."""
         return bool(last_number(self.normalizer, _ADDS_PREFIX, 1))
+
+    @property
+    def removes_spaces(self) -> bool:
+        """Whether spaces at the ends of the text, and all but one of several, are left out."""
+        return bool(last_number(self.normalizer, _REMOVES_SPACES, 1))
+
+    @property
+    def character_map(self) -> bytes:
+        """The compiled table of the characters to replace; empty for none."""
+        found = [text_of(value) for field, value in read_fields(self.normalizer) if field == _CHARACTER_MAP]
+        return found[-1] if found else b""
 
     @property
     def algorithm(self) -> int:

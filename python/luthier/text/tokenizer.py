@@ -75,8 +75,13 @@ class Tokenizer:
 
     @property
     def description(self) -> Mapping[str, Any]:
-        """The content of tokenizer.json."""
+        """The content of tokenizer.json; nothing where a sentencepiece model takes its place."""
         return self._description
+
+    @property
+    def pieces(self) -> PieceBackend | None:
+        """The sentencepiece model at work, or None where the tokenizer is described by a tokenizer.json."""
+        return self._backend if isinstance(self._backend, PieceBackend) else None
 
     @classmethod
     def from_folder(cls, path: str | PathLike[str]) -> Tokenizer:
