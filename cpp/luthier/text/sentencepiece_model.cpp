@@ -69,8 +69,8 @@ std::vector<EncodedPiece> SentencePieceModel::encode_pieces(std::string_view tex
   std::vector<EncodedPiece> pieces;
   pieces.reserve(encoded.pieces_size());
   for (const auto& piece : encoded.pieces()) {
-    pieces.push_back({static_cast<int32_t>(piece.id()), static_cast<int32_t>(piece.begin()),
-                      static_cast<int32_t>(piece.end())});
+    pieces.push_back(
+        {static_cast<int32_t>(piece.id()), static_cast<int32_t>(piece.begin()), static_cast<int32_t>(piece.end())});
   }
   return pieces;
 }

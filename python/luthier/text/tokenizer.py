@@ -175,7 +175,12 @@ class Tokenizer:
         return None if self.tool_template is None else ChatTemplate(self.tool_template, self.special_tokens)
 
     def to_json(self) -> str:
-        """The content of a tokenizer.json, in which every control token is special."""
+        """The content of a tokenizer.json, in which every control token is special.
+
+        Raises InputError where a sentencepiece model takes its place.
+        """
+        if self.pieces is not None:
+            raise InputError("the tokenizer is a sentencepiece model, which no tokenizer.json describes")
         return json.dumps(with_special(self._description, frozenset(self.control.by_text)), ensure_ascii=False)
 
     def save(self, folder: str | PathLike[str]) -> None:
