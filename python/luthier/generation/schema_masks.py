@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from luthier.errors import InputError, LuthierError
 from luthier.generation.label_tokens import label_tokens
+from luthier.generation.piece_vocabulary import PieceVocabulary
 
 if TYPE_CHECKING:
     import torch
@@ -32,10 +33,14 @@ class SchemaMasks:
         import llguidance
 
         size = int(model.decoder.config["vocabulary_size"])
+        ends = sorted(model.encoder.end_ids)
         try:
-            tokenizer = llguidance.LLTokenizer(
-                model.tokenizer.to_json(), n_vocab=size, eos_token=sorted(model.encoder.end_ids)
+            vocabulary = (
+                model.tokenizer.to_json()
+                if model.tokenizer.pieces is None
+                else llguidance.TokenizerWrapper(PieceVocabulary(model.tokenizer, size, ends))
             )
+            tokenizer = llguidance.LLTokenizer(vocabulary, n_vocab=size, eos_token=ends)
         except (ValueError, RuntimeError) as error:
             raise InputError(
                 f"[constrain] llguidance cannot read the model's tokenizer: {_first_line(error)}"
