@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "bind.h"
@@ -44,6 +45,24 @@ void bind_text(pybind11::module_& module) {
           "Reads the bytes of a .model file. `name` begins the messages. Raises InputError where they are no model.")
       .def("encode", &SentencePieceModel::encode, py::arg("text"), Release(),
            "The ids of the text, without begin and end tokens. No text yields a control piece.")
+      .def(
+          "encode_pieces",
+          [](const SentencePieceModel& model, const std::string& text) {
+            std::vector<EncodedPiece> pieces;
+            {
+              py::gil_scoped_release release;
+              pieces = model.encode_pieces(text);
+            }
+            std::pair<std::vector<int32_t>, std::vector<std::pair<int32_t, int32_t>>> ids_and_places;
+            for (const EncodedPiece& piece : pieces) {
+              ids_and_places.first.push_back(piece.id);
+              ids_and_places.second.emplace_back(piece.begin, piece.end);
+            }
+            return ids_and_places;
+          },
+          py::arg("text"),
+          "The ids of the text, and the characters [start, end) that each stands for. Of the byte pieces of a "
+          "character only the last stands for it; the others, and what the model adds, for nothing.")
       .def(
           "decode",
           [](const SentencePieceModel& model, const std::vector<int32_t>& ids) { return text_of(model.decode(ids)); },

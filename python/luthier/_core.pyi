@@ -218,6 +218,11 @@ class SentencePieceModel:
         The ids of the text, without begin and end tokens. No text yields a control piece.
         """
 
+    def encode_pieces(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """
+        The ids of the text, and the characters [start, end) that each stands for. Of the byte pieces of a character only the last stands for it; the others, and what the model adds, for nothing.
+        """
+
     def id(self, piece: str) -> int | None:
         """
         The id of a piece, or None.

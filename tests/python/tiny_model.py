@@ -84,12 +84,19 @@ def make_tiny_tokenizer(vocabulary: int = 300) -> Any:
 
 
 def make_tiny_model(
-    folder: Path, shape: TinyShape | None = None, *, shards: int = 1, seed: int = 0, dtype: str = "float32"
+    folder: Path,
+    shape: TinyShape | None = None,
+    *,
+    shards: int = 1,
+    seed: int = 0,
+    dtype: str = "float32",
+    rows: int | None = None,
 ) -> Path:
     """Writes a random Llama with its tokenizer to `folder` as Transformers does, and gives the folder back.
 
     `shards` > 1 writes at least two safetensors files with their index. Weights and biases are random and large enough
-    that greedy answers of different prompts differ. `dtype` is the type in the file.
+    that greedy answers of different prompts differ. `dtype` is the type in the file. `rows` are those of the embedding,
+    by default as many as there are tokens.
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -97,7 +104,7 @@ def make_tiny_model(
     shape = shape or TinyShape()
     tokenizer = make_tiny_tokenizer()
     config = LlamaConfig(
-        vocab_size=len(tokenizer),
+        vocab_size=rows or len(tokenizer),
         hidden_size=shape.hidden,
         intermediate_size=shape.intermediate,
         num_hidden_layers=shape.layers,

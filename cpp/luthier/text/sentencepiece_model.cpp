@@ -61,6 +61,20 @@ std::vector<int32_t> SentencePieceModel::encode(std::string_view text) const {
   return {ids.begin(), ids.end()};
 }
 
+std::vector<EncodedPiece> SentencePieceModel::encode_pieces(std::string_view text) const {
+  sentencepiece::ImmutableSentencePieceText encoded;
+  const auto status = implementation_->processor.Encode(text, encoded.mutable_proto());
+  if (!status.ok()) fail_input(implementation_->name, ": the text cannot be encoded: ", printable(status.message()));
+  encoded.ConvertToUnicodeSpans();
+  std::vector<EncodedPiece> pieces;
+  pieces.reserve(encoded.pieces_size());
+  for (const auto& piece : encoded.pieces()) {
+    pieces.push_back(
+        {static_cast<int32_t>(piece.id()), static_cast<int32_t>(piece.begin()), static_cast<int32_t>(piece.end())});
+  }
+  return pieces;
+}
+
 std::string SentencePieceModel::decode(const std::vector<int32_t>& ids) const {
   for (int32_t id : ids) check_id(id);
   std::string text;

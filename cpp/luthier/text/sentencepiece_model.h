@@ -20,6 +20,15 @@ namespace luthier {
 /// that spells them yields them.
 enum class PieceType { kNormal, kUnknown, kControl, kUnused, kByte };
 
+/// A piece of an encoded text, and the characters (Unicode code points) [begin, end) of the text that it stands for.
+/// Of the byte pieces of a character only the last stands for it; the others, and what the model adds, for nothing:
+/// their begin is their end.
+struct EncodedPiece {
+  int32_t id;
+  int32_t begin;
+  int32_t end;
+};
+
 class SentencePieceModel {
  public:
   /// Reads a serialised model. `name` (a file name) begins the messages.
@@ -32,6 +41,9 @@ class SentencePieceModel {
 
   /// The ids of UTF-8 text, without begin and end tokens. Throws InputError where the text cannot be encoded.
   std::vector<int32_t> encode(std::string_view text) const;
+
+  /// As encode, with the place in the text that each piece stands for.
+  std::vector<EncodedPiece> encode_pieces(std::string_view text) const;
 
   /// The text of the ids; control pieces write nothing. Throws InputError for an id outside the vocabulary.
   std::string decode(const std::vector<int32_t>& ids) const;

@@ -77,16 +77,21 @@ def copied_keys(metadata: Mapping[str, Any], architecture: str) -> list[GgufKey]
 
 
 def tokenizer_keys(tokenizer: Tokenizer, rows: int) -> list[GgufKey]:
-    """The keys of a byte-level BPE tokenizer with its chat template, for an embedding of `rows` rows.
+    """The keys of a tokenizer with its chat template, for an embedding of `rows` rows: byte-level BPE or a
+    sentencepiece model.
 
     Rows beyond the vocabulary get names that no text yields. Raises InputError where the tokenizer is of another kind,
     has more tokens than the model, or cuts text in a way that no GGUF reader knows.
     """
+    if tokenizer.pieces is not None:
+        from luthier.export.gguf_pieces import piece_keys
+
+        return [*piece_keys(tokenizer.pieces, rows), *_other_keys(tokenizer)]
     model = tokenizer.description.get("model") or {}
     if model.get("type") != "BPE" or not _is_byte_level(tokenizer.description.get("decoder")):
         raise InputError(
-            f"[export] the tokenizer is {model.get('type')!r} and not byte-level BPE, the only kind that can "
-            "be written as GGUF; use --format merged or peft, or fit the model's GGUF file"
+            f"[export] the tokenizer.json is {model.get('type')!r} and not byte-level BPE; besides that only "
+            "a tokenizer.model can be written as GGUF; use --format merged or peft, or fit the model's GGUF file"
         )
     texts = {int(id): str(text) for text, id in model["vocab"].items()} | {
         id: text for text, id in tokenizer.added_tokens.items()
@@ -113,15 +118,18 @@ def tokenizer_keys(tokenizer: Tokenizer, rows: int) -> list[GgufKey]:
         GgufKey("tokenizer.ggml.tokens", [texts.get(id, f"[PAD{id}]") for id in range(rows)], "STRING"),
         GgufKey("tokenizer.ggml.token_type", types, "INT32"),
         GgufKey("tokenizer.ggml.merges", merges, "STRING"),
-        *_special_keys(tokenizer),
-        GgufKey("tokenizer.ggml.add_bos_token", tokenizer.adds_bos, "BOOL"),
-        *_template_keys(tokenizer),
+        *_other_keys(tokenizer),
     ]
     from luthier.export.pre_tokenizer import pre_tokenizer_name
 
     pre = pre_tokenizer_name(tokenizer, {key.name: key.value for key in keys})
     keys.insert(1, GgufKey("tokenizer.ggml.pre", pre, "STRING"))
     return keys
+
+
+def _other_keys(tokenizer: Tokenizer) -> list[GgufKey]:
+    adds_bos = GgufKey("tokenizer.ggml.add_bos_token", tokenizer.adds_bos, "BOOL")
+    return [*_special_keys(tokenizer), adds_bos, *_template_keys(tokenizer)]
 
 
 def _special_keys(tokenizer: Tokenizer) -> list[GgufKey]:

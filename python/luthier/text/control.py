@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["AddedToken", "ControlMatch", "ControlTokens"]
 
@@ -27,6 +28,18 @@ class AddedToken:
     lstrip: bool = False
     rstrip: bool = False
     single_word: bool = False
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """The token as configuration files describe it."""
+        return {
+            "content": self.text,
+            "lstrip": self.lstrip,
+            "normalized": False,
+            "rstrip": self.rstrip,
+            "single_word": self.single_word,
+            "special": self.control,
+        }
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from luthier.errors import InputError
+from luthier.text.description import with_configured
+from luthier.text.piece_backend import MODEL_FILE, PieceDescription
+from luthier.text.piece_files import describe_pieces
 
-__all__ = ["TOOL_TEMPLATE", "TokenizerFiles", "read_tokenizer_files", "token_text"]
+__all__ = ["TOOL_TEMPLATE", "TokenizerFiles", "read_tokenizer_files"]
 
 TOOL_TEMPLATE = "additional_chat_templates/tool_use.jinja"
 
@@ -19,11 +22,13 @@ TOOL_TEMPLATE = "additional_chat_templates/tool_use.jinja"
 class TokenizerFiles:
     """What a folder says about its tokenizer.
 
-    `description` is tokenizer.json, `config` tokenizer_config.json; `end_ids` come from generation_config.json.
+    `description` is the content of tokenizer.json or, where there is none, the sentencepiece model; `source` is the
+    file that it comes from. `config` is tokenizer_config.json; `end_ids` come from generation_config.json.
     `tool_template` is the one named tool_use, for chats with tools.
     """
 
-    description: dict[str, Any]
+    description: dict[str, Any] | PieceDescription
+    source: Path
     config: dict[str, Any]
     chat_template: str | None
     end_ids: tuple[int, ...]
@@ -31,32 +36,31 @@ class TokenizerFiles:
 
 
 def read_tokenizer_files(folder: Path) -> TokenizerFiles:
-    """Raises InputError where tokenizer.json is missing or a file is not what it should be."""
+    """tokenizer.json counts where it is there, since it says more than a sentencepiece model.
+
+    Raises InputError where both are missing or a file is not what it should be.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder")
-    path = folder / "tokenizer.json"
-    if not path.exists():
-        others = [name for name in ("tokenizer.model", "spiece.model") if (folder / name).exists()]
-        hint = f" ({others[0]} alone is not enough; save the tokenizer once with Transformers)" if others else ""
-        raise InputError(f"{path}: the file is missing{hint}")
-    description = _json_object(path)
-    config_path = folder / "tokenizer_config.json"
-    config = _json_object(config_path) if config_path.exists() else {}
+    names = ("tokenizer.json", MODEL_FILE, "spiece.model")
+    source = next((folder / name for name in names if (folder / name).exists()), None)
+    if source is None:
+        raise InputError(f"{folder / names[0]}: the file is missing, and there is no {MODEL_FILE} either")
+    config = _optional(folder / "tokenizer_config.json")
+    description: dict[str, Any] | PieceDescription
+    if source.suffix == ".json":
+        description = with_configured(_json_object(source), config)
+    else:
+        config = _optional(folder / "special_tokens_map.json") | config
+        description = describe_pieces(source, config, _optional(folder / "added_tokens.json"))
     generation_path = folder / "generation_config.json"
-    generation = _json_object(generation_path) if generation_path.exists() else {}
+    generation = _optional(generation_path)
     ends = generation.get("eos_token_id")
     ends = [] if ends is None else ends if isinstance(ends, list) else [ends]
     if not all(isinstance(end, int) for end in ends):
         raise InputError(f"{generation_path}: eos_token_id is neither a number nor a list of numbers")
     template, tool_template = _chat_templates(folder, config)
-    return TokenizerFiles(description, config, template, tuple(ends), tool_template)
-
-
-def token_text(value: object) -> str | None:
-    """A token named in a configuration: a string, or an object with `content`."""
-    if isinstance(value, Mapping):
-        value = value.get("content")
-    return value if isinstance(value, str) else None
+    return TokenizerFiles(description, source, config, template, tuple(ends), tool_template)
 
 
 def _chat_templates(folder: Path, config: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -81,6 +85,10 @@ def _text(path: Path) -> str | None:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
+
+
+def _optional(path: Path) -> dict[str, Any]:
+    return _json_object(path) if path.exists() else {}
 
 
 def _json_object(path: Path) -> dict[str, Any]:

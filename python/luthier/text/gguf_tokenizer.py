@@ -53,8 +53,8 @@ def description_from_gguf(metadata: Mapping[str, Any], *, split_digits: bool | N
         raise InputError("GGUF: holds no tokenizer (the key tokenizer.ggml.model is missing)")
     if kind != "gpt2":
         raise InputError(
-            f"GGUF: the tokenizer model {kind!r} is not supported, only 'gpt2' (byte-level BPE); "
-            "use the model's Transformers folder instead"
+            f"GGUF: the tokenizer model {kind!r} is not supported, only 'gpt2' (byte-level BPE), 'llama' and 't5' "
+            "(sentencepiece); use the model's Transformers folder instead"
         )
     tokens = _strings(metadata, "tokenizer.ggml.tokens")
     merges = _merges(_strings(metadata, "tokenizer.ggml.merges"))

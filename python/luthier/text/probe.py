@@ -8,7 +8,7 @@ from luthier.text.control import ControlTokens
 from luthier.text.given import CallStyle
 from luthier.text.template import ChatTemplate, TemplateError
 
-__all__ = ["calls_in_probe", "end_in_probe", "generation_header"]
+__all__ = ["calls_in_probe", "end_in_probe", "generation_header", "lead_in_probe"]
 
 _TOOL = "probe_tool"
 _CALLED = "probe_call"
@@ -26,6 +26,21 @@ def generation_header(template: ChatTemplate) -> str:
     except TemplateError:
         return ""
     return with_prompt[len(without) :] if with_prompt.startswith(without) else ""
+
+
+def lead_in_probe(template: ChatTemplate) -> str:
+    """The whitespace that the template writes between the generation prompt and the answer, as Llama 2's does.
+
+    The model has to write it, so it belongs to the assistant's turn.
+    """
+    probe = [{"role": "user", "content": "question"}, {"role": "assistant", "content": "\ue001"}]
+    try:
+        prompt = template.render(probe[:1], add_generation_prompt=True).text
+        chat = template.render(probe).text
+    except TemplateError:
+        return ""
+    lead = chat[len(prompt) : chat.rfind("\ue001")] if chat.startswith(prompt) else ""
+    return "" if lead.strip() else lead
 
 
 def end_in_probe(template: ChatTemplate, control: ControlTokens) -> int | None:

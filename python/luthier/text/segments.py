@@ -18,7 +18,7 @@ from luthier.records.record import Message
 from luthier.text.control import ControlMatch, ControlTokens
 from luthier.text.exchange import exchanged_spans
 from luthier.text.given import Chat, Given
-from luthier.text.probe import calls_in_probe, end_in_probe, generation_header
+from luthier.text.probe import calls_in_probe, end_in_probe, generation_header, lead_in_probe
 from luthier.text.shadow import Shadows
 from luthier.text.template import ChatTemplate, Rendering, TemplateError
 from luthier.text.turns import Rendered, Span, Turn, located, turn_from, turn_from_mark, with_edges
@@ -57,6 +57,7 @@ class Segmenter:
         self.template = template
         self.control = control
         self.header = generation_header(template)
+        self.lead = lead_in_probe(template)
         self.end_of_turn = end_in_probe(template, control)
         own = frozenset() if self.end_of_turn is None else {self.end_of_turn}
         self.call_style, end_of_calls = calls_in_probe(template, control, end_ids | own)
@@ -161,6 +162,7 @@ class Segmenter:
                     span,
                     floor=turns[-1].end if turns else 0,
                     header=self.header,
+                    lead=self.lead,
                     end_ids=self.end_ids,
                     shadowed=rendered.shadowed,
                 )

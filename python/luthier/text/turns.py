@@ -119,19 +119,22 @@ def turn_from(
     *,
     floor: int,
     header: str,
+    lead: str,
     end_ids: frozenset[int],
     shadowed: bool,
 ) -> Turn:
     """The turn around a content's span. `floor` is where the turn before it ends.
 
     What the template writes between the generation prompt (`header`) and the content belongs to the turn, since the
-    model has to write it.
+    model has to write it. Where the prompt is no more than the messages before, `lead` is the whitespace so written.
     """
     start, end = span
     if header.strip():
         position = rendered.rfind(header, floor, start)
         if position >= 0:
             start = position + len(header)
+    elif rendered.endswith(lead, floor, start):
+        start -= len(lead)
     match = end_after(rendered, matches, end, end_ids, shadowed=shadowed)
     if match is None:
         return Turn(message, start, end, None)

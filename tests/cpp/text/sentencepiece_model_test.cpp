@@ -42,6 +42,18 @@ TEST(SentencePieceModel, TakesTheLikeliestPieces) {
   EXPECT_EQ(tiny().encode(""), (std::vector<int32_t>{}));
 }
 
+TEST(SentencePieceModel, SaysWhichCharactersEachPieceStandsFor) {
+  const auto places = [](const SentencePieceModel& model, const std::string& text) {
+    std::vector<std::vector<int32_t>> found;
+    for (const auto& piece : model.encode_pieces(text)) found.push_back({piece.id, piece.begin, piece.end});
+    return found;
+  };
+  // "ä" and "日" are one character of two and three bytes; together they are one unknown piece.
+  EXPECT_EQ(places(tiny(), "abä日b!!"),
+            (std::vector<std::vector<int32_t>>{{5, 0, 2}, {0, 2, 4}, {4, 4, 5}, {9, 5, 7}}));
+  EXPECT_TRUE(places(tiny(), "").empty());
+}
+
 TEST(SentencePieceModel, SpellingsOfControlPiecesAreText) {
   EXPECT_EQ(tiny().encode("a<s>b"), (std::vector<int32_t>{3, 6, 7, 8, 4}));
 }

@@ -21,6 +21,7 @@ from luthier.models import Model, load
 from luthier.text.tokenizer import Tokenizer
 from tiny_gguf import make_tiny_gguf
 from tiny_model import SENTENCES, TinyShape, make_tiny_model
+from tiny_pieces import ROWS, make_tiny_piece_model
 
 IDS = [1, 40, 41, 42, 7, 99, 120, 2, 5]
 WIDE = TinyShape(hidden=256, heads=4, head_dim=64, key_heads=2, intermediate=512, layers=2)
@@ -153,6 +154,23 @@ def test_keys_keep_the_types_of_the_specification() -> None:
     }
     kinds = {key.name: key.kind for key in copied_keys(metadata, "llama")}
     assert list(kinds.values()) == ["FLOAT32", "INT32", "BOOL", "UINT32", "UINT8", "STRING", "FLOAT32"]
+
+
+@pytest.mark.parametrize("prefix", [True, False], ids=["a space before text", "none"])
+def test_a_sentencepiece_model_is_written_with_its_pieces(prefix: bool, tmp_path: Path) -> None:
+    pytest.importorskip("sentencepiece")
+    model = adapted(make_tiny_piece_model(tmp_path / "model", prefix=prefix))
+    again = load(write(model, tmp_path / "model.gguf", "F32"), dtype="float32")
+    texts = [*TEXTS, "", " ", "     x", "▁a\u0000b", "<s></s><unk><0x0A>", "user\n"]
+    assert [again.tokenizer.encode_text(text) for text in texts] == [model.tokenizer.encode_text(t) for t in texts]
+    assert again.tokenizer.vocabulary_size == ROWS > model.tokenizer.vocabulary_size
+    assert again.tokenizer.control.by_text.keys() == model.tokenizer.control.by_text.keys()
+    assert again.tokenizer.adds_bos is model.tokenizer.adds_bos is False
+    assert again.encoder.end_ids == model.encoder.end_ids
+    assert distance(again.logits(IDS), model.logits(IDS)) <= 1e-4
+    assert again.generate(TEXTS, max_new_tokens=6) == model.generate(TEXTS, max_new_tokens=6)
+    with pytest.raises(InputError, match="but the model has rows for 7; they do not belong together"):
+        tokenizer_keys(model.tokenizer, 7)
 
 
 def test_a_vocabulary_is_filled_up_to_the_rows_of_the_model(tmp_path: Path) -> None:

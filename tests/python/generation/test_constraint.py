@@ -20,6 +20,7 @@ from luthier.models import Model, load
 from luthier.models.conversations import to_record
 from luthier.text.encode import ChatEncoder
 from tiny_model import TEMPLATE, TinyShape, chat, make_tiny_model
+from tiny_pieces import make_tiny_piece_model
 
 PROMPTS = ["read a file", "sort the mail", "2 + 2", "東京", "read a file"]
 ANSWERS = ("files", "file", "mail", "東京 🙂", "files and mail")  # one begins another, and two end early
@@ -155,6 +156,26 @@ def test_json_keeps_its_schema_in_the_order_of_its_properties(model: Model, temp
         assert list(value) == ["size", "kind", "names"]
     free = model.generate(PROMPTS, max_new_tokens=40, temperature=temperature)
     assert not any(answer.startswith("{") for answer in free)
+
+
+@pytest.mark.parametrize("prefix", [True, False], ids=["a space before text", "none"])
+def test_json_keeps_its_schema_where_the_tokenizer_is_a_sentencepiece_model(prefix: bool, tmp_path: Path) -> None:
+    pytest.importorskip("llguidance")
+    pytest.importorskip("sentencepiece")
+    shape = TinyShape(layers=2, max_positions=1024)
+    model = load(make_tiny_piece_model(tmp_path / "model", shape, prefix=prefix), dtype="float32")
+    only = {
+        "properties": {"a": {"const": "é 東京  x"}},
+        "required": ["a"],
+        "type": "object",
+        "additionalProperties": False,
+    }
+    assert json.loads(str(model.generate("read", max_new_tokens=300, constraint=Schema(only)))) == {"a": "é 東京  x"}
+    validator = jsonschema_rs.validator_for(SCHEMA)
+    answers = model.generate(PROMPTS, max_new_tokens=700, temperature=1.0, constraint=Schema(SCHEMA))
+    assert all(validator.is_valid(json.loads(answer)) for answer in answers)
+    labels = model.generate(PROMPTS, max_new_tokens=40, constraint=Labels(ANSWERS))
+    assert set(labels) <= set(ANSWERS)
 
 
 def test_what_the_rows_hold_can_be_written_under_their_schema(model: Model) -> None:

@@ -13,7 +13,7 @@ import pytest
 from luthier.errors import InputError, LuthierError
 from luthier.models import fetch as fetch_function
 from luthier.models import registry
-from luthier.models.registry import KnownModel, cache_folder, known_models
+from luthier.models.registry import KnownModel, ModelWheel, cache_folder, known_models
 
 fetch_module = sys.modules["luthier.models.fetch"]
 CONTENT = b"GGUF" + bytes(range(256)) * 8
@@ -39,16 +39,49 @@ def model(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> KnownModel:
         name="tiny",
         summary="a test model",
         license="Apache-2.0",
-        distribution="tiny-model",
-        version="1.0",
-        wheel_sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(),
-        wheel_bytes=wheel.stat().st_size,
-        member="tiny_model/tiny.gguf",
+        wheels=(described(wheel, "tiny-model", "tiny_model/tiny.gguf"),),
+        file="tiny.gguf",
         file_sha256=hashlib.sha256(CONTENT).hexdigest(),
         file_bytes=len(CONTENT),
     )
     use(monkeypatch, known)
     return known
+
+
+PARTS = (CONTENT[:1000], CONTENT[1000:1001], CONTENT[1001:])
+
+
+@pytest.fixture
+def parted(tmp_path: Path, model: KnownModel, monkeypatch: pytest.MonkeyPatch) -> KnownModel:
+    """The same file in three wheels, which a pip serves that fails for the distributions named in the file `broken`."""
+    index = tmp_path / "index"
+    index.mkdir()
+    wheels = []
+    for number, content in enumerate(PARTS):
+        path = index / f"tiny_part{number}-1.0-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(f"part{number}", content)
+        wheels.append(described(path, f"tiny-part{number}", f"part{number}"))
+    known = dataclasses.replace(model, wheels=tuple(wheels))
+    use(monkeypatch, known)
+    (tmp_path / "broken").write_text("")
+    fake_pip(
+        monkeypatch,
+        tmp_path,
+        "name = sys.argv[-1].split('==')[0]\n"
+        f"if name in open({str(tmp_path / 'broken')!r}).read(): sys.exit('ERROR: no ' + name)\n"
+        f"shutil.copy({str(index)!r} + '/' + name.replace('-', '_') + '-1.0-py3-none-any.whl', dest)\n",
+    )
+    return known
+
+
+def described(wheel: Path, distribution: str, member: str) -> ModelWheel:
+    content = wheel.read_bytes()
+    return ModelWheel(distribution, "1.0", hashlib.sha256(content).hexdigest(), len(content), member)
+
+
+def with_wheel(model: KnownModel, **changes: str) -> KnownModel:
+    return dataclasses.replace(model, wheels=(dataclasses.replace(model.wheels[0], **changes),))
 
 
 def use(monkeypatch: pytest.MonkeyPatch, known: KnownModel) -> None:
@@ -92,7 +125,7 @@ def test_a_wheel_with_another_hash_is_not_kept(
     cache: Path, model: KnownModel, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_pip(monkeypatch, tmp_path, f"shutil.copy({str(wheel)!r}, dest)\n")
-    use(monkeypatch, dataclasses.replace(model, wheel_sha256="0" * 64))
+    use(monkeypatch, with_wheel(model, sha256="0" * 64))
     with pytest.raises(LuthierError, match=r"wheel of tiny-model==1.0 has SHA-256 .* expected 000"):
         fetch_function("tiny")
     assert leftovers(cache) == []
@@ -103,7 +136,7 @@ def test_a_file_with_another_hash_is_not_kept(
 ) -> None:
     fake_pip(monkeypatch, tmp_path, f"shutil.copy({str(wheel)!r}, dest)\n")
     use(monkeypatch, dataclasses.replace(model, file_sha256="1" * 64))
-    with pytest.raises(LuthierError, match=r"tiny_model/tiny.gguf has SHA-256"):
+    with pytest.raises(LuthierError, match=r"tiny.gguf has SHA-256"):
         fetch_function("tiny")
     assert leftovers(cache) == []
 
@@ -112,7 +145,7 @@ def test_a_wheel_without_the_file_says_so(
     cache: Path, model: KnownModel, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_pip(monkeypatch, tmp_path, f"shutil.copy({str(wheel)!r}, dest)\n")
-    use(monkeypatch, dataclasses.replace(model, member="tiny_model/other.gguf"))
+    use(monkeypatch, with_wheel(model, member="tiny_model/other.gguf"))
     with pytest.raises(LuthierError, match=r"does not hold tiny_model/other.gguf"):
         fetch_function("tiny")
 
@@ -179,6 +212,59 @@ def test_a_file_of_another_size_is_fetched_again(
     assert fetch_function("tiny").read_bytes() == CONTENT
 
 
+def test_a_file_in_several_wheels_is_put_together(cache: Path, parted: KnownModel, tmp_path: Path) -> None:
+    path = fetch_function("tiny")
+    assert path.read_bytes() == CONTENT
+    assert [line.split()[-1] for line in (tmp_path / "calls").read_text().splitlines()] == [
+        f"tiny-part{number}==1.0" for number in range(3)
+    ]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_fetch_that_broke_off_goes_on_with_the_wheels_that_are_missing(
+    cache: Path, parted: KnownModel, tmp_path: Path
+) -> None:
+    (tmp_path / "broken").write_text("tiny-part2")
+    with pytest.raises(LuthierError, match=r"could not get tiny-part2==1.0: ERROR: no tiny-part2"):
+        fetch_function("tiny")
+    assert not parted.fetched
+    kept = [hashlib.sha256(path.read_bytes()).hexdigest() for path in leftovers(cache)]
+    assert sorted(kept) == sorted(wheel.sha256 for wheel in parted.wheels[:2])
+    (tmp_path / "broken").write_text("")
+    assert fetch_function("tiny").read_bytes() == CONTENT
+    asked = [line.split()[-1] for line in (tmp_path / "calls").read_text().splitlines()]
+    assert asked == ["tiny-part0==1.0", "tiny-part1==1.0", "tiny-part2==1.0", "tiny-part2==1.0"]
+    assert leftovers(cache) == [parted.path]
+
+
+def test_a_kept_wheel_that_was_damaged_is_fetched_again(cache: Path, parted: KnownModel, tmp_path: Path) -> None:
+    (tmp_path / "broken").write_text("tiny-part1")
+    with pytest.raises(LuthierError):
+        fetch_function("tiny")
+    (kept,) = leftovers(cache)
+    kept.write_bytes(kept.read_bytes()[:-1] + b"x")
+    (tmp_path / "broken").write_text("")
+    assert fetch_function("tiny").read_bytes() == CONTENT
+
+
+def test_wheels_in_another_order_do_not_pass(cache: Path, parted: KnownModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, dataclasses.replace(parted, wheels=parted.wheels[::-1]))
+    with pytest.raises(LuthierError, match=r"tiny.gguf has SHA-256"):
+        fetch_function("tiny")
+    assert leftovers(cache) == []
+
+
+def test_what_another_process_finished_meanwhile_counts(
+    cache: Path, parted: KnownModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finished_elsewhere(model: KnownModel, *arguments: object) -> Path:
+        model.path.write_bytes(CONTENT)
+        raise FileNotFoundError(errno.ENOENT, "the other one removed the wheels")
+
+    monkeypatch.setattr(fetch_module, "_extract", finished_elsewhere)
+    assert fetch_function("tiny").read_bytes() == CONTENT
+
+
 def test_an_unknown_name_lists_the_known_ones(cache: Path) -> None:
     with pytest.raises(InputError, match=r"smollm2-135m-instruct"):
         fetch_function("smollm2")
@@ -197,7 +283,8 @@ def test_the_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_registry_pins_every_model() -> None:
     for model in known_models():
-        assert len(model.wheel_sha256) == len(model.file_sha256) == 64
-        assert model.member.endswith(".gguf")
-        assert model.license
-        assert model.requirement == f"{model.distribution}=={model.version}"
+        assert len(model.file_sha256) == 64 and model.file.endswith(".gguf") and model.license
+        assert {len(wheel.sha256) for wheel in model.wheels} == {64}
+        assert len({wheel.sha256 for wheel in model.wheels}) == len({w.member for w in model.wheels})
+        assert all(wheel.requirement == f"{wheel.distribution}=={wheel.version}" for wheel in model.wheels)
+        assert model.wheel_bytes == sum(wheel.bytes for wheel in model.wheels)

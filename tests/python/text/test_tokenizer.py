@@ -187,7 +187,7 @@ def test_known_pre_tokenizers_keep_every_byte(pre: str) -> None:
 def test_pre_tokenizers_cut_numbers_as_the_models_do() -> None:
     def cuts(pre: str, text: str) -> list[str]:
         tokens = Tokenizer.from_gguf_metadata(metadata(**{"tokenizer.ggml.pre": pre}))
-        return [piece for piece, _ in tokens._first.pre_tokenizer.pre_tokenize_str(text)]
+        return [piece for piece, _ in tokens._backend._first.pre_tokenizer.pre_tokenize_str(text)]
 
     assert cuts("llama-bpe", "a 12345") == ["a", "Ġ", "123", "45"]
     assert cuts("qwen2", "a 123") == ["a", "Ġ", "1", "2", "3"]
@@ -201,7 +201,7 @@ def test_pre_tokenizers_cut_numbers_as_the_models_do() -> None:
     ("changes", "words"),
     [
         ({"tokenizer.ggml.model": None}, "tokenizer.ggml.model is missing"),
-        ({"tokenizer.ggml.model": "llama"}, "'llama' is not supported"),
+        ({"tokenizer.ggml.model": "rwkv"}, "'rwkv' is not supported"),
         ({"tokenizer.ggml.tokens": None}, "tokenizer.ggml.tokens is missing"),
         ({"tokenizer.ggml.merges": None}, "tokenizer.ggml.merges is missing"),
         ({"tokenizer.ggml.merges": ["abc"]}, "not two tokens"),

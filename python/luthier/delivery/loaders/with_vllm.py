@@ -54,9 +54,9 @@ def _model(folder: Path) -> tuple[str, list[str]]:
     names = [str(name) for name in config.get("architectures") or []]
     if not set(names) & ARCHITECTURES:
         faults.append(f"the architecture {names} is not among those known to load: {', '.join(sorted(ARCHITECTURES))}")
-    for file in ("tokenizer.json", "generation_config.json"):
-        if not (folder / file).is_file():
-            faults.append(f"{file} is missing")
+    for files in (("tokenizer.json", "tokenizer.model"), ("generation_config.json",)):
+        if not any((folder / file).is_file() for file in files):
+            faults.append(f"{' or '.join(files)} is missing")
     template = (folder / "chat_template.jinja").is_file()
     return f"{', '.join(names)}; {'chat' if template else 'no chat template: plain'} completions", faults
 
