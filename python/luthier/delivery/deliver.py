@@ -64,9 +64,9 @@ def deliver(
     try:
         durable.write_folder(folder, fill)
     except OSError as error:
-        raise LuthierError(
-            f"[export] cannot write {folder}: {error.strerror or error}; nothing was left there"
-        ) from error
+        # A library that writes arrays tells how much of one the disk took, and not why.
+        reason = error.strerror or f"the disk took only a part ({error})"
+        raise LuthierError(f"[export] cannot write {folder}: {reason}; nothing was left there") from error
     return replace(made[0], folder=folder)
 
 

@@ -83,6 +83,15 @@ def reopen(folder: Path, choice: Choice, source: ModelSource) -> tuple[Model, Ch
     return model, model.encoder
 
 
+def quantised_types(source: ModelSource) -> Mapping[str, int]:
+    """How many of a model's tensors lie in quantised blocks, by the type of these; {} for a Transformers folder."""
+    from luthier.formats import GgufFile
+
+    if source.kind != "gguf":
+        return {}
+    return Counter(kind for _, kind, _ in GgufFile(str(source.path)).tensors if kind not in _FLOAT_TYPES)
+
+
 def _merged(choice: Choice, model: Model) -> Planned:
     from luthier.export.merged import fill_merged_folder
 
@@ -154,14 +163,11 @@ def _bytes(tensors: Mapping[str, Tensor]) -> int:
 
 def _quantised_base(subject: Subject, model: Model) -> tuple[str, ...]:
     """A warning where the weights that the adapter is merged into were rounded to a few bits before the fit."""
-    if model.source.kind != "gguf" or not subject.is_adapter:
+    types = quantised_types(model.source)
+    if not types or not subject.is_adapter:
         return ()
     from luthier.export.gguf_types import describe_types
-    from luthier.formats import GgufFile
 
-    types = Counter(kind for _, kind, _ in GgufFile(str(model.source.path)).tensors if kind not in _FLOAT_TYPES)
-    if not types:
-        return ()
     return (
         f"the base model '{subject.base}' came in quantised blocks ({describe_types(types)}): the adapter was fitted "
         "to these rounded weights and is merged into them, dequantised to fp32; fit the unquantised model to lose "

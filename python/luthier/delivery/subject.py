@@ -87,13 +87,16 @@ class Subject:
 
 
 def _changed(path: Path, recorded: Mapping[str, str]) -> tuple[str, str, str] | None:
-    """The first recorded file that is not as it was: its name, its digest then, and now."""
+    """The first recorded file that is not as it was: its name, its digest then, and now. Raises InputError for one that
+    cannot be read."""
     for name, digest in sorted(recorded.items()):
         file = path / name if path.is_dir() else path
         try:
             found = durable.file_sha256(file)
-        except OSError:
+        except FileNotFoundError:
             return name, digest, "missing"
+        except OSError as error:
+            raise InputError(f"[export] {file}: cannot be read: {error.strerror or error}") from None
         if found != digest:
             return name, digest, f"{found[:12]}..."
     return None

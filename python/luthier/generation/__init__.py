@@ -3,7 +3,7 @@ constrained to."""
 
 from luthier.generation.constraint import Constraint, Labels, Schema
 from luthier.generation.file import GenerationStats, generate_file
-from luthier.generation.running_answer import Piece, RunningAnswer, Sampling, TokenScore
+from luthier.generation.running_answer import Mask, Piece, RunningAnswer, Sampling, TokenScore
 from luthier.generation.worker import BusyError, DecodingWorker
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "DecodingWorker",
     "GenerationStats",
     "Labels",
+    "Mask",
     "Piece",
     "RunningAnswer",
     "Sampling",

@@ -89,9 +89,9 @@ class Schema:
 
     def check(self) -> None:
         """Raises InputError where `llguidance` is missing or cannot follow the schema."""
-        from luthier.generation.schema_masks import grammar_of
+        from luthier.generation.schema_grammar import check_schema
 
-        grammar_of(self.schema)
+        check_schema(self.schema)
 
     def longest(self, model: Model, records: Sequence[Record]) -> None:
         """Nothing is known of how long JSON may be."""

@@ -175,12 +175,17 @@ class DecodingWorker:
                 piece = answer.take(token)
                 if piece is not None and piece.finish:
                     self._end(token.id)  # first, so that whoever hears of the end finds the place free
-                else:
-                    self._allow(token.id, answer, token.token)
                 if piece is not None:
                     answer.on_piece(piece)
-            except Exception as error:  # a listener that is gone, or a mask that cannot go on
+            except Exception as error:  # a listener that is gone
                 self._end(token.id, error)
+        # Nobody waits for what is new while the masks of others are made.
+        for token in tokens:
+            if (going_on := self._answers.get(token.id)) is not None:
+                try:
+                    self._allow(token.id, going_on, token.token)
+                except Exception as error:  # a mask that cannot go on
+                    self._end(token.id, error)
 
     def _allow(self, number: int, answer: RunningAnswer, token: int) -> None:
         if answer.mask is not None and self._queue is not None:

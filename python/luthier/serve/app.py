@@ -17,14 +17,16 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from luthier.errors import InputError
-from luthier.generation import DecodingWorker, TokenScore
+from luthier.generation import DecodingWorker, Mask, TokenScore
 from luthier.models.model import Model
+from luthier.serve.answer_format import schema_of
 from luthier.serve.errors import RequestError
 from luthier.serve.guard import check_sender, read_body
 from luthier.serve.live_answer import LiveAnswer, out_of_time
 from luthier.serve.prompts import chat_prompt, completion_prompt
 from luthier.serve.requests import ChatRequest, CompletionRequest, parse, sampling
 from luthier.serve.responses import ChatForm, CompletionForm, Form, usage
+from luthier.serve.schemas import AnswerSchemas
 from luthier.serve.settings import ServeSettings
 
 __all__ = ["make_app"]
@@ -39,6 +41,7 @@ def make_app(model: Model, worker: DecodingWorker, settings: ServeSettings) -> F
     described = {"id": settings.name, "object": "model", "created": int(time.time()), "owned_by": "luthier"}
     # The encoder is for one thread at a time, and a long prompt must not hold up the event loop.
     encoding = ThreadPoolExecutor(max_workers=1, thread_name_prefix="luthier-encoding")
+    schemas = AnswerSchemas(model)
 
     async def encoded(encode: Callable[[], list[int]]) -> list[int]:
         return await asyncio.get_running_loop().run_in_executor(encoding, encode)
@@ -46,14 +49,17 @@ def make_app(model: Model, worker: DecodingWorker, settings: ServeSettings) -> F
     async def started(
         request: ChatRequest | CompletionRequest, encode: Callable[[], list[int]], deadline: float
     ) -> LiveAnswer:
+        mask: Mask | None = None
         if request.model != settings.name:
             raise _no_model(request.model, settings)
         prompt = await encoded(encode)
+        if isinstance(request, ChatRequest) and (schema := schema_of(request.response_format)) is not None:
+            mask = await schemas.mask(schema)
         try:
             length = worker.room(len(prompt), request.length, settings.max_new_tokens)
         except InputError as error:
             raise RequestError(400, str(error), code="context_length_exceeded") from None
-        return LiveAnswer(worker, prompt, sampling(request, length), deadline)
+        return LiveAnswer(worker, prompt, sampling(request, length), deadline, mask)
 
     async def chat(http: Request, deadline: float) -> Response:
         request = parse(ChatRequest, await read_body(http, settings.max_request_bytes))

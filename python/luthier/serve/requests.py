@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from luthier.generation import Sampling
+from luthier.serve.answer_format import schema_of
 from luthier.serve.errors import RequestError
 
 __all__ = ["ChatRequest", "CompletionRequest", "parse", "sampling"]
@@ -84,9 +85,7 @@ class ChatRequest(AnswerFields):
             raise _unsupported("tool_choice", "an answer cannot be made to call a tool; give auto or none")
         if self.store:
             raise _unsupported("store", "answers are not kept; leave it out")
-        kind = None if self.response_format is None else self.response_format.get("type")
-        if self.response_format is not None and kind != "text":
-            raise _unsupported("response_format", "no type but text is supported yet; leave it out")
+        schema_of(self.response_format)
 
     @property
     def length(self) -> int | None:

@@ -36,8 +36,9 @@ _SAME = {
 }
 _SINGLE_DIGITS = frozenset({"smollm", "starcoder", "refact", "command-r", "codeshell"})
 _PLAIN = frozenset({"default", "gpt-2", "gpt2", "olmo", "mpt", "phi-2"})
-# These take a whole pre-token that is in the vocabulary as it is, without merging.
+# These take a whole pre-token that is in the vocabulary as it is, without merging; but for some that only cut as they.
 _IGNORE_MERGES = frozenset({"llama-bpe", "tekken"})
+_MERGED = frozenset({"dbrx", "smaug-bpe"})
 
 
 def description_from_gguf(metadata: Mapping[str, Any], *, split_digits: bool | None = None) -> dict[str, Any]:
@@ -63,8 +64,8 @@ def description_from_gguf(metadata: Mapping[str, Any], *, split_digits: bool | N
     vocabulary = {token: index for index, token in enumerate(tokens)}
     if len(vocabulary) != len(tokens):
         raise InputError("GGUF: a token stands twice in tokenizer.ggml.tokens")
-    pre = str(metadata.get("tokenizer.ggml.pre", "default"))
-    pre = _SAME.get(pre, pre)
+    named = str(metadata.get("tokenizer.ggml.pre", "default"))
+    pre = _SAME.get(named, named)
     return {
         "version": "1.0",
         "truncation": None,
@@ -86,7 +87,7 @@ def description_from_gguf(metadata: Mapping[str, Any], *, split_digits: bool | N
             "end_of_word_suffix": None,
             "fuse_unk": False,
             "byte_fallback": False,
-            "ignore_merges": pre in _IGNORE_MERGES,
+            "ignore_merges": pre in _IGNORE_MERGES and named not in _MERGED,
             "vocab": vocabulary,
             "merges": merges,
         },

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from luthier.errors import InputError
+from luthier.errors import InputError, LuthierError
 from luthier.text.backend import Backend, Piece
 from luthier.text.control import ControlTokens
 from luthier.text.description import with_special
@@ -198,7 +198,7 @@ class Tokenizer:
                 (folder / TOOL_TEMPLATE).parent.mkdir(exist_ok=True)
                 (folder / TOOL_TEMPLATE).write_text(self.tool_template, encoding="utf-8")
         except OSError as error:
-            raise InputError(f"{folder}: the tokenizer cannot be saved: {error.strerror or error}") from None
+            raise LuthierError(f"{folder}: the tokenizer cannot be saved: {error.strerror or error}") from None
 
     def __repr__(self) -> str:
         ends = ", ".join(self.token(id) for id in sorted(self.end_ids))

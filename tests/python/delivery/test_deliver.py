@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -158,6 +159,22 @@ def test_a_disk_that_fills_up_leaves_nothing(run: Run, tmp_path: Path, monkeypat
     assert left_in(tmp_path) == []
 
 
+@pytest.mark.parametrize("most", [0, 2_000, 60_000])
+@pytest.mark.parametrize("format", ["peft", "merged", "gguf", "gguf-lora"])
+def test_files_that_may_not_be_so_large_leave_nothing(format: str, most: int, run: Run, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, usual[1]))
+    try:
+        with pytest.raises(LuthierError) as caught:
+            run.export(tmp_path / "out", format)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert not isinstance(caught.value, InputError), "nothing is wrong with what the user asked for"
+    assert re.search("File too large|took only a part", str(caught.value))
+    assert left_in(tmp_path) == []
+
+
 def test_an_interruption_leaves_nothing(run: Run, tmp_path: Path) -> None:
     def stop(stage: str) -> None:
         if stage.startswith("asking the exported files"):
@@ -216,6 +233,12 @@ def missing_weights(run: Run, model: Path) -> str:
     return "has the model.safetensors missing"
 
 
+def weights_that_cannot_be_read(run: Run, model: Path) -> str:
+    (model / "model.safetensors").unlink()
+    (model / "model.safetensors").mkdir()
+    return "model.safetensors: cannot be read: Is a directory"
+
+
 def other_shapes(run: Run, model: Path) -> str:
     """Without the digests, as an older run.json has them, the shapes still tell."""
     change_json(run.folder / "run.json", sha256={})
@@ -225,7 +248,9 @@ def other_shapes(run: Run, model: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "spoil", [other_weights, other_adapter, changed_adapter, missing_weights, other_shapes], ids=lambda f: f.__name__
+    "spoil",
+    [other_weights, other_adapter, changed_adapter, missing_weights, weights_that_cannot_be_read, other_shapes],
+    ids=lambda f: f.__name__,
 )
 def test_an_adapter_for_another_base_is_refused_with_both_names(
     spoil: Callable[[Run, Path], str], copied: tuple[Run, Path], tmp_path: Path

@@ -10,11 +10,12 @@ from typing import Any
 
 import gguf
 import pytest
-from delivery_case import left_in
+from delivery_case import WIDE, left_in
 from fit_case import make_case
 from luthier.delivery import loaders
 from luthier.delivery.formats import CHECKS
 from luthier.delivery.loaders.gguf_reader import read_again
+from luthier.delivery.loaders.llama_cpp_worker import with_scores
 from luthier.delivery.loaders.with_vllm import MODULES, RANKS
 from luthier.delivery.loaders.with_vllm import check as vllm_check
 from luthier.errors import InputError, LuthierError
@@ -50,8 +51,11 @@ def checked(run: Run, place: Path, **options: Any) -> dict[str, Any]:
     ],
     ids=str,
 )
-def test_transformers_and_peft_answer_as_the_trained_model(options: dict[str, Any], run: Run, tmp_path: Path) -> None:
+def test_transformers_and_peft_answer_as_the_trained_model(
+    options: dict[str, Any], run: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     found = checked(run, tmp_path / "out", **options)
+    assert capfd.readouterr().err == "", "no bars of the library"
     assert found["version"]
     assert found["agreement"]["positions"] > 5
     assert 0.8 < found["agreement"]["carried"] < 1.2
@@ -199,11 +203,27 @@ def test_llama_cpp_answers_as_the_trained_model(options: dict[str, Any], run: Ru
     assert left_in(tmp_path) == ["out"]
 
 
-def test_llama_cpp_over_a_gguf_base(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "asked"), [("F32", "95%"), ("Q8_0", "85%"), ("Q4_0", "85%")])
+def test_llama_cpp_over_a_gguf_base(kind: str, asked: str, tmp_path: Path) -> None:
     need_llama_cpp()
-    base = make_tiny_gguf(make_tiny_model(tmp_path / "model"), tmp_path / "base.gguf")
+    from luthier.export.gguf_model import GgufModel
+    from luthier.models import load
+
+    plain = load(make_tiny_model(tmp_path / "model", WIDE), dtype="float32")
+    base = tmp_path / "base.gguf"
+    GgufModel(plain.decoder, plain.tokenizer, plain.source, kind).write(base)
     run = make_case(tmp_path, base).fit("run")
-    assert "loaded: " in checked(run, tmp_path / "out", format="gguf-lora", check=["llama.cpp"])["said"]
+    found = checked(run, tmp_path / "out", format="gguf-lora", check=["llama.cpp"])
+    assert f"greedy tokens the same (at least {asked})" in found["said"]
+    assert found["positions"] > 5
+    assert found["log_probability_error"] < 0.1 * found["base_log_probability_error"]
+
+
+def test_tokens_that_end_within_a_character_have_no_score() -> None:
+    # As llama.cpp's server gives them: the token 7 is a part of a character, and 9 comes twice.
+    scored = [{"id": 9, "logprob": -0.5}, {"id": 8, "logprob": -1.5}]
+    assert with_scores([7, 9, 8, 9], scored) == [(7, None), (9, -0.5), (8, -1.5), (9, None)]
+    assert with_scores([], []) == []
 
 
 def test_a_file_that_llama_cpp_refuses_fails_the_export(

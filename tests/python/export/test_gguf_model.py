@@ -192,11 +192,20 @@ def test_a_tokenizer_of_another_kind_is_refused(tmp_path: Path) -> None:
             tokenizer_keys(tokenizer, 400)
 
 
-@pytest.mark.parametrize("name", ["gpt-2", "smollm", "llama-bpe", "qwen2"])
-def test_the_way_of_cutting_text_is_found_again(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["gpt-2", "smollm", "llama-bpe", "dbrx", "qwen2", "tekken"])
+def test_the_way_of_cutting_text_is_found_again(name: str) -> None:
     keys = every_pair_of_characters()
     tokenizer = Tokenizer.from_gguf_metadata({**keys, "tokenizer.ggml.pre": name})
     assert pre_tokenizer_name(tokenizer, keys) == name
+
+
+def test_a_rule_written_otherwise_is_found_by_what_it_makes_of_texts() -> None:
+    keys = every_pair_of_characters()
+    description = dict(Tokenizer.from_gguf_metadata({**keys, "tokenizer.ggml.pre": "smollm"}).description)
+    digits = {"type": "Split", "pattern": {"Regex": r"\p{N}"}, "behavior": "Isolated", "invert": False}
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": True}
+    description["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [digits, level]}
+    assert pre_tokenizer_name(Tokenizer(description, special_tokens={}), keys) == "smollm"
 
 
 def test_a_way_of_cutting_text_that_has_no_name_is_refused() -> None:

@@ -15,6 +15,7 @@ from luthier.errors import InputError
 from luthier.generation import Labels, Schema, generate_file
 from luthier.generation.constraint import constrained_name, constraint_from_json
 from luthier.generation.label_tokens import answered, label_tokens
+from luthier.generation.schema_grammar import start_of
 from luthier.models import Model, load
 from luthier.models.conversations import to_record
 from luthier.text.encode import ChatEncoder
@@ -184,13 +185,9 @@ def test_what_the_rows_hold_can_be_written_under_their_schema(model: Model) -> N
         only |= {"type": "object", "additionalProperties": False}
         answer = model.generate("read", max_new_tokens=300, constraint=Schema(only))
         assert json.loads(str(answer)) == json.loads(written)
-        from luthier.generation.schema_masks import grammar_of
-
-        llguidance = pytest.importorskip("llguidance")
-        tokenizer = llguidance.LLTokenizer(model.tokenizer.to_json(), eos_token=sorted(model.encoder.end_ids))
         text = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
         for leading in ("", " "):
-            matcher = llguidance.LLMatcher(tokenizer, grammar_of(text, leading))
+            matcher = start_of(model, text, leading)
             assert matcher.consume_tokens(model.tokenizer.encode_text(leading + written)), matcher.get_error()
             assert matcher.is_accepting()
 

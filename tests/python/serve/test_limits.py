@@ -76,8 +76,8 @@ def test_a_stream_that_takes_too_long_ends_with_the_error(
     server = make_server()
     begun = LiveAnswer.__init__
 
-    def late(self: LiveAnswer, worker: Any, prompt: Any, sampling: Any, deadline: float) -> None:
-        begun(self, worker, prompt, sampling, deadline)
+    def late(self: LiveAnswer, worker: Any, prompt: Any, sampling: Any, deadline: float, mask: Any) -> None:
+        begun(self, worker, prompt, sampling, deadline, mask)
         self._deadline = 0.0  # long ago
 
     monkeypatch.setattr(LiveAnswer, "__init__", late)

@@ -10,7 +10,7 @@ import pytest
 from chats import CHATML, FAMILIES, HEADERS, WORDS, Family, description, reference, tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from luthier.errors import InputError
+from luthier.errors import InputError, LuthierError
 from luthier.text.tokenizer import Tokenizer
 
 TEXTS = (
@@ -124,7 +124,7 @@ def test_damaged_folders_are_refused_with_the_file(tmp_path: Path) -> None:
 
 def test_saving_where_a_file_stands_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be saved"):
+    with pytest.raises(LuthierError, match="cannot be saved"):
         tokenizer(CHATML).save(tmp_path / "file")
 
 

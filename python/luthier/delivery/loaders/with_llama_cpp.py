@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from luthier.delivery.files import ADAPTER_FILE, model_file
+from luthier.delivery.files import ADAPTER_FILE, model_file, quantised_types
 from luthier.delivery.floor import FLOORS
 from luthier.delivery.formats import Choice
 from luthier.delivery.loader_result import LoaderResult
@@ -53,8 +53,9 @@ def check(reference: Reference, folder: Path, choice: Choice, source: ModelSourc
             "threads": _core.threads(),
         }
         found = _ask(job, Path(place))
-    figures, faults = _compare(reference, choice, found["answers"])
-    said = f"{figures['greedy']:.1%} of {figures['positions']} greedy tokens the same"
+    asked = _asked(choice, source)
+    figures, faults = _compare(reference, choice, asked, found["answers"])
+    said = f"{figures['greedy']:.1%} of {figures['positions']} greedy tokens the same (at least {asked:.0%})"
     if choice.format == "gguf":
         rendered = zip(rows, found["rendered"], strict=True)
         differing = [reference.prompts.records[row].where for row, ids in rendered if ids != reference.prompts.ids[row]]
@@ -101,11 +102,11 @@ def _ask(job: dict[str, Any], place: Path) -> dict[str, Any]:
 
 
 def _compare(
-    reference: Reference, choice: Choice, answers: Sequence[Sequence[tuple[int, float]]]
+    reference: Reference, choice: Choice, asked: float, answers: Sequence[Sequence[tuple[int, float | None]]]
 ) -> tuple[dict[str, Any], list[str]]:
     """Figures and faults. Tokens are compared up to the first difference, behind which the two read other texts; the
     log-probabilities of those that are the same are held against the trained and the base model's."""
-    positions = equal = 0
+    positions = equal = scored = 0
     trained_error = base_error = 0.0
     sides = zip(answers, reference.answers, reference.trained, reference.base, strict=True)
     for answer, wanted, trained, base in sides:
@@ -117,27 +118,37 @@ def _compare(
             if not same:
                 break
             equal += 1
-            trained_error += abs(log_probability - float(trained_log[index, token]))
-            base_error += abs(log_probability - float(base_log[index, token]))
+            if log_probability is not None:
+                scored += 1
+                trained_error += abs(log_probability - float(trained_log[index, token]))
+                base_error += abs(log_probability - float(base_log[index, token]))
             if index >= len(wanted):
                 break
     if equal == 0:
         return {"positions": positions, "greedy": 0.0}, ["none of its tokens is the trained model's"]
-    figures = {
+    figures: dict[str, Any] = {
         "positions": positions,
         "greedy": equal / positions,
-        "log_probability_error": trained_error / equal,
-        "base_log_probability_error": base_error / equal,
+        "log_probability_error": trained_error / scored if scored else None,
+        "base_log_probability_error": base_error / scored if scored else None,
     }
-    floor = FLOORS[choice.numbers]
-    # llama.cpp keeps keys and values in fp16, whatever the weights are.
-    asked = min(floor.greedy, FLOORS["float16"].greedy)
     faults = []
     if figures["greedy"] < asked:
         faults.append(f"{figures['greedy']:.1%} of {positions} greedy tokens are the same (at least {asked:.0%})")
-    if base_error < trained_error and _fit_change(reference) > floor.kl:
+    if base_error < trained_error and _fit_change(reference) > FLOORS[choice.numbers].kl:
         faults.append("the probabilities of its tokens are nearer to the base model's than to the trained one's")
     return figures, faults
+
+
+def _asked(choice: Choice, source: ModelSource) -> float:
+    """The share of greedy tokens that must be the same.
+
+    llama.cpp keeps keys and values in fp16, whatever the weights are. Where these are quantised blocks it rounds what
+    is multiplied with them to 8 bits, too, and Luthier does not: over such a base the two agree no better without an
+    adapter.
+    """
+    like = "Q8_0" if choice.format == "gguf-lora" and quantised_types(source) else "float16"
+    return min(FLOORS[choice.numbers].greedy, FLOORS[like].greedy)
 
 
 def _fit_change(reference: Reference) -> float:

@@ -22,12 +22,12 @@ def check(reference: Reference, folder: Path, choice: Choice, source: ModelSourc
     import torch
     import transformers
 
-    quiet()
     place, options = source.path, {}
     if source.kind == "gguf":
         place, options = source.path.parent, {"gguf_file": source.path.name}
-    base = transformers.AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, **options)
-    model: Any = peft.PeftModel.from_pretrained(base, str(folder)).eval()
+    with quiet():
+        base = transformers.AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, **options)
+        model: Any = peft.PeftModel.from_pretrained(base, str(folder)).eval()
     figures = compare_logits(reference, lambda ids: model(torch.tensor([list(ids)])).logits[0])
     said = faults(figures, FLOORS[choice.numbers])
     compared, differing = rendered_ids(reference, folder)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +27,9 @@ def check(reference: Reference, folder: Path, choice: Choice, source: ModelSourc
 
     transformers: Any = import_module("transformers")
 
-    quiet()
     options: dict[str, Any] = {} if choice.format == "merged" else {"gguf_file": model_file(choice)}
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options).eval()
+    with quiet():
+        model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options).eval()
     figures = compare_logits(reference, lambda ids: model(torch.tensor([list(ids)])).logits[0])
     said = faults(figures, FLOORS[choice.numbers])
     text = summary(figures)
@@ -59,9 +62,12 @@ def rendered_ids(reference: Reference, folder: Path) -> tuple[int, list[str]]:
     return len(rows), differing
 
 
-def quiet() -> None:
-    """No bars and no warnings of the library between our lines."""
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No bars and no warnings of the library between our lines; errors come as exceptions all the same."""
     transformers: Any = import_module("transformers")
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    with redirect_stderr(StringIO()):  # the bar of GGUF files asks nobody
+        yield
