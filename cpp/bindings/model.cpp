@@ -1,6 +1,7 @@
 #include <ATen/ops/empty.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <map>
 
 #include "bind.h"
@@ -42,7 +43,12 @@ py::dict config(const PythonDecoder& self) {
   out["head_size"] = c.head_size;
   out["max_positions"] = c.max_positions;
   out["norm_epsilon"] = c.norm_epsilon;
-  out["rope_base"] = c.rope_base;
+  out["rope_base"] = c.ropes.front().base;
+  out["rope_scaled"] = std::any_of(c.ropes.begin(), c.ropes.end(), [](const RopeSettings& rope) {
+    return rope.scaling.kind != RopeScaling::Kind::none;
+  });
+  const std::vector<int32_t> windows = windows_of(c);
+  out["window"] = *std::max_element(windows.begin(), windows.end());
   out["attention_bias"] = c.query_key_value_bias;
   out["output_bias"] = c.output_bias;
   out["feed_forward_bias"] = c.feed_forward_bias;
@@ -113,7 +119,7 @@ at::Tensor logits(PythonDecoder& self, const std::vector<int32_t>& tokens) {
   DecoderPass pass(self.decoder);
   const at::Tensor hidden = pass.forward(make_forest_input(batch, {}, self.decoder.config), false);
   at::Tensor out = at::empty({hidden.size(0), self.decoder.config.vocabulary_size}, at::kFloat);
-  logits_forward(hidden, self.decoder.head.value, 1.0, out);
+  logits_forward(hidden, self.decoder.head.value, self.decoder.config.logit_map(), out);
   return out;
 }
 

@@ -29,6 +29,7 @@ class Sizes:
     counts: tuple[int, ...]
     file_rows: int
     vocabulary: int = 32_000
+    seconds: float = 12.0  # of steps for each model: a shared machine's speed moves within seconds
 
 
 FULL = Sizes(
@@ -46,6 +47,7 @@ QUICK = Sizes(
     (1024, 2048, 4096),
     file_rows=200,
     vocabulary=512,
+    seconds=1.0,
 )
 
 
@@ -120,6 +122,7 @@ def growth_parts(sizes: Sizes) -> list[Part]:
             "supervised": sizes.row_tokens // 8,
             "micro_tokens": 4096,
             "vocabulary": vocabulary,
+            "seconds": sizes.seconds,
         }
         for name, each in sizes.shapes.items()
     }
@@ -130,7 +133,7 @@ def growth_parts(sizes: Sizes) -> list[Part]:
     }
     length = {f"{count:,}": {**uncut, "rows": 1, "row_tokens": count, "supervised": 64} for count in sizes.counts}
     return [
-        Growth("models", 6.0, models, _models, _same_product, times=3),
+        Growth("models", 7.0, models, _models, _same_product, times=5 if sizes is FULL else 1),
         Growth("tokens", 2.0, tokens, _tokens, lambda found: Finding("tokens.line", off_line(_points(found)))),
         Growth("length", 2.5, length, _length, lambda found: Finding("length.line", off_line(_points(found)))),
         Growth("rows", 0.5, {"rows": {"task": "rows", "file_rows": sizes.file_rows}}, _rows, _row_rate),

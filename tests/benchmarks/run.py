@@ -1,6 +1,6 @@
 """Speed and memory of Luthier beside TRL + PEFT and others, in fresh, interleaved processes: `make bench`.
 
-python tests/benchmarks/run.py [--rounds 3] [--steps 2] [--only a,b,growth] [--dtype float32] [--quick]
+python tests/benchmarks/run.py [--rounds 3] [--steps 4] [--only a,b,growth] [--dtype float32] [--quick]
 
 a, b, c, d   training beside TRL + PEFT; (a) also beside a compiled loop (workloads.py, training.py)
 e, f         greedy decoding beside Transformers (decoding.py)
@@ -119,7 +119,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=_positive, default=None, help="rounds of what is measured in rounds (3)")
     parser.add_argument(
-        "--steps", type=_positive, default=None, help=f"counted steps of a process, after {WARM_UP} (2)"
+        "--steps", type=_positive, default=None, help=f"counted steps of a process, after {WARM_UP} (4)"
     )
     parser.add_argument("--compiled-rounds", type=int, default=None, help="rounds with the compiled loop in (a) (1)")
     parser.add_argument("--only", type=_part_names, default=EVERYTHING, help="parts to measure, with commas between")
@@ -131,7 +131,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=None, help="folder of the results (results, beside this file)")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 3)
-    options.steps = options.steps or (1 if options.quick else 2)
+    options.steps = options.steps or (1 if options.quick else 4)
     options.dtype = options.dtype or ("bfloat16" if this_machine().has_bfloat16 else "float32")
     if options.compiled_rounds is None:
         options.compiled_rounds = 0 if options.quick else 1

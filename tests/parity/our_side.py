@@ -55,6 +55,16 @@ class Gradients:
     rows: list[Row]
     adapter: Adapter | None = None
     micro_tokens: int = 1 << 20
+    recompute: bool = False
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """Asks for greedy answers to prompts, which end after `new_tokens` tokens and not before."""
+
+    prompts: list[list[int]]
+    new_tokens: int
+    adapter: Adapter | None = None
 
 
 @dataclass
@@ -64,6 +74,7 @@ class Answer:
     loss: float = 0.0
     logits: Any = None
     gradients: dict[str, Any] = field(default_factory=dict)
+    answers: list[list[int]] = field(default_factory=list)
     computed_tokens: int = 0
     instruction_set: str = ""
 
@@ -81,11 +92,13 @@ class OurSide:
             stdout=subprocess.PIPE,
         )
 
-    def ask(self, model: Path, questions: Sequence[Logits | Gradients]) -> list[Answer]:
-        """The answers to all questions about one model, in fp32."""
+    def ask(
+        self, model: Path, questions: Sequence[Logits | Gradients | Greedy], dtype: str = "float32"
+    ) -> list[Answer]:
+        """The answers to all questions about one model, whose weights have this type."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        (self._folder / "request").write_bytes(pickle.dumps((str(model), list(questions))))
+        (self._folder / "request").write_bytes(pickle.dumps((str(model), dtype, list(questions))))
         self._process.stdin.write(b"request\n")
         self._process.stdin.flush()
         assert self._process.stdout.readline() == b"done\n", "Luthier's side has ended; its error stands above"
@@ -102,16 +115,16 @@ def serve(folder: Path) -> None:
     """Answers requests until the standard input ends."""
     from luthier import _core
 
-    decoder, held = None, ""
+    decoder, held = None, ("", "")
     for _ in sys.stdin:
-        model, questions = pickle.loads((folder / "request").read_bytes())
-        if model != held:
-            decoder, held = _core.Decoder.load(model, "float32"), model
+        model, dtype, questions = pickle.loads((folder / "request").read_bytes())
+        if (model, dtype) != held:
+            decoder, held = _core.Decoder.load(model, dtype), (model, dtype)
         (folder / "result").write_bytes(pickle.dumps([_answer(decoder, question) for question in questions]))
         print("done", flush=True)
 
 
-def _answer(decoder: Any, question: Logits | Gradients) -> Answer:
+def _answer(decoder: Any, question: Logits | Gradients | Greedy) -> Answer:
     from luthier import _core
 
     answer = Answer(instruction_set=_core.instruction_set())
@@ -122,9 +135,12 @@ def _answer(decoder: Any, question: Logits | Gradients) -> Answer:
     if isinstance(question, Logits):
         answer.logits = decoder.logits(question.tokens)
         return answer
+    if isinstance(question, Greedy):
+        answer.answers = _core.generate(decoder, question.prompts, question.new_tokens, [])
+        return answer
     dataset = make_dataset(question.rows)
     mode = "full" if question.adapter is None else "lora"
-    trainer = _core.Trainer(decoder, mode, question.micro_tokens, 0.0, 0.0)
+    trainer = _core.Trainer(decoder, mode, question.micro_tokens, 0.0, 0.0, recompute=question.recompute)
     indices = list(range(len(dataset)))
     answer.loss, answer.gradients = trainer.loss_and_gradients(dataset, indices)
     # A step at rate zero says how many tokens were computed, and leaves the weights as they are.

@@ -43,7 +43,7 @@ def with_adapter(model: Any, adapter: Adapter) -> Any:
     """PEFT's model over a Transformers model, with the matrices of `adapter`. The model is wrapped in place."""
     from peft import LoraConfig, get_peft_model
 
-    targets = list(HELD_LAYERS) if adapter.targets == ["all-linear"] else adapter.targets
+    targets = "all-linear" if adapter.targets == ["all-linear"] else adapter.targets
     config = LoraConfig(
         r=adapter.rank,
         lora_alpha=adapter.alpha,

@@ -186,8 +186,7 @@ std::vector<DecodedToken> DecodingQueue::step() {
   input.tokens = tensor_of(step.tokens, at::kInt);
   input.positions = tensor_of(step.positions, at::kInt);
   input.most_positions = *std::max_element(step.positions.begin(), step.positions.end()) + 1;
-  const AttentionShape shape = attention_shape(decoder_.config);
-  input.plan = plan_attention(step.spans, shape, cache_.rows);
+  input.plans = plan_windows(step.spans, decoder_.config, cache_.rows);
   // Where nothing is selected the first row is, since to a pass no selection means all rows.
   const bool none = step.selected.empty();
   if (none) {
@@ -198,12 +197,12 @@ std::vector<DecodedToken> DecodingQueue::step() {
     step.selected.push_back(0);
   }
   input.selected = tensor_of(step.selected, at::kLong);
-  input.selected_plan = plan_attention(step.selected_spans, shape, cache_.rows);
+  input.selected_plans = plan_windows(step.selected_spans, decoder_.config, cache_.rows);
   const at::Tensor hidden = pass_.forward_cached(input, cache_, tensor_of(step.cache_rows, at::kLong));
   if (none) return {};
 
   at::Tensor logits = at::empty({hidden.size(0), decoder_.config.vocabulary_size}, at::kFloat);
-  logits_forward(hidden, decoder_.head.value, 1.0, logits);
+  logits_forward(hidden, decoder_.head.value, decoder_.config.logit_map(), logits);
   std::vector<DecodedToken> tokens;
   std::vector<int64_t> finished;
   for (size_t row = 0; row < step.sequences.size(); ++row) {

@@ -51,7 +51,9 @@ void GenerateSession::prefill() {
     state_of.push_back(std::lower_bound(selected.begin(), selected.end(), row) - selected.begin());
   }
   ForestInput input = make_forest_input(forest_, selected, decoder_.config);
-  input.plan.keys = input.selected_plan.keys = cache_.rows;  // the forest stands at the cache's start
+  // The forest stands at the cache's start.
+  for (AttentionPlan& plan : input.plans) plan.keys = cache_.rows;
+  for (AttentionPlan& plan : input.selected_plans) plan.keys = cache_.rows;
   choose(pass_.forward_cached(input, cache_, at::arange(forest_.rows(), at::kLong)), state_of);
 }
 
@@ -77,7 +79,7 @@ void GenerateSession::step() {
                      {sequence.answer_begin, row + 1, sequence.length},
                      {}});
   }
-  input.plan = plan_attention(spans, attention_shape(decoder_.config), cache_.rows);
+  input.plans = plan_windows(spans, decoder_.config, cache_.rows);
   std::vector<int64_t> state_of(count);
   for (int64_t i = 0; i < count; ++i) state_of[i] = i;
   choose(pass_.forward_cached(input, cache_, rows), state_of);
@@ -85,7 +87,7 @@ void GenerateSession::step() {
 
 void GenerateSession::choose(const at::Tensor& hidden, const std::vector<int64_t>& state_of) {
   at::Tensor logits = at::empty({hidden.size(0), decoder_.config.vocabulary_size}, at::kFloat);
-  logits_forward(hidden, decoder_.head.value, 1.0, logits);
+  logits_forward(hidden, decoder_.head.value, decoder_.config.logit_map(), logits);
   std::vector<int64_t> unfinished;
   for (size_t i = 0; i < active_.size(); ++i) {
     Sequence& sequence = sequences_[active_[i]];

@@ -22,6 +22,18 @@ LayerActivations take(const DecoderConfig& c, const DecoderLayer& layer, int64_t
   a.feed_forward_tail = matrix(layer.gate_up.spare);
   a.gate_up = matrix(2 * c.intermediate_size + layer.gate_up.spare);
   a.down_tail = matrix(layer.down.spare);
+  if (c.query_key_norm != QueryKeyNorm::none) {
+    a.query_key = matrix(c.query_columns() + c.key_columns());
+    const bool whole = c.query_key_norm == QueryKeyNorm::whole;
+    a.query_rstd = whole ? buffers.empty({rows}, at::kFloat) : buffers.empty({rows, c.heads}, at::kFloat);
+    a.key_rstd = whole ? buffers.empty({rows}, at::kFloat) : buffers.empty({rows, c.key_heads}, at::kFloat);
+  }
+  if (c.norm_after()) {
+    a.attention_delta = matrix(c.hidden_size);
+    a.attention_after_rstd = buffers.empty({rows}, at::kFloat);
+    a.feed_forward_delta = matrix(c.hidden_size);
+    a.feed_forward_after_rstd = buffers.empty({rows}, at::kFloat);
+  }
   return a;
 }
 
@@ -73,6 +85,9 @@ Gradients::Gradients(const Decoder& decoder, int64_t rows, Buffers buffers) : ca
   const DecoderLayer wide = widest(decoder);
   const auto matrix = [&](int64_t columns) { return buffers.empty({rows, columns}, type); };
   joined_stream = matrix(c.hidden_size + std::max(wide.output.spare, wide.down.spare));
+  if (c.norm_after() || c.residual_scale != 1) {
+    joined_block = matrix(c.hidden_size + std::max(wide.output.spare, wide.down.spare));
+  }
   normed = matrix(c.hidden_size);
   query_key_value = matrix(wide.query_key_value.out + wide.query_key_value.spare);
   attention_out = matrix(c.query_columns());

@@ -24,6 +24,13 @@ struct LayerActivations {
   at::Tensor feed_forward_tail;  // [T, spare]
   at::Tensor gate_up;            // [T, 2 intermediate + spare]: the last columns are backward's
   at::Tensor down_tail;          // [T, spare]: the update's columns of the gated product, which is not kept
+  // Undefined where the configuration has no such norms:
+  at::Tensor query_key;                // [T, query and key columns]: before their norms
+  at::Tensor query_rstd, key_rstd;     // [T, heads] and [T, key heads], or [T]
+  at::Tensor attention_delta;          // [T, hidden]: a block's output before the norm behind it
+  at::Tensor attention_after_rstd;     // [T]
+  at::Tensor feed_forward_delta;       // [T, hidden]
+  at::Tensor feed_forward_after_rstd;  // [T]
 };
 
 /// What forward leaves for backward.
@@ -59,6 +66,7 @@ struct Gradients {
   int64_t capacity;
   int64_t bytes;               // of all tensors
   at::Tensor joined_stream;    // [T, hidden + most spare columns of output and down]: of the residual stream
+  at::Tensor joined_block;     // the same shape: of a block's output, where that is not the stream's; else undefined
   at::Tensor normed;           // [T, hidden]
   at::Tensor query_key_value;  // [T, columns + spare]
   at::Tensor attention_out;    // [T, query columns]

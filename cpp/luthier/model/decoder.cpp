@@ -9,9 +9,18 @@
 namespace luthier {
 
 void Decoder::reserve_positions(int64_t positions) {
-  if (rope.cos.defined() && rope.cos.size(0) >= positions) return;
-  const int64_t held = rope.cos.defined() ? rope.cos.size(0) : 0;
-  rope = make_rope_table(config, std::max(positions, 2 * held));
+  const int64_t held = ropes.empty() ? 0 : ropes.front().cos.size(0);
+  if (held >= positions) return;
+  std::vector<RopeTable> longer;
+  for (const RopeSettings& settings : config.ropes) {
+    const int64_t most = settings.scaling.most_positions;
+    if (most > 0 && positions > most) {
+      fail_input("a row has ", positions, " tokens: this model rotates rows longer than ", most,
+                 " with other factors (longrope), which is not supported");
+    }
+    longer.push_back(make_rope_table(settings, config.head_size, std::max(positions, 2 * held)));
+  }
+  ropes = std::move(longer);
 }
 
 std::string PlacedLinear::name_of(const LinearPart& part) const {
@@ -31,6 +40,38 @@ std::vector<PlacedLinear> linear_layers(Decoder& decoder) {
   return all;
 }
 
+std::vector<PlacedNorm> layer_norms(const DecoderConfig& c) {
+  std::vector<PlacedNorm> norms;
+  const auto add = [&](const char* name, Weight DecoderLayer::* weight) {
+    norms.push_back({name, weight, c.hidden_size});
+  };
+  // Transformers calls the second norm of a layer post_attention_layernorm, wherever it stands.
+  if (c.norm_before()) add("input_layernorm", &DecoderLayer::attention_norm);
+  if (c.norms == NormPlacement::before) {
+    add("post_attention_layernorm", &DecoderLayer::feed_forward_norm);
+  } else {
+    add("post_attention_layernorm", &DecoderLayer::attention_after_norm);
+    if (c.norm_before()) add("pre_feedforward_layernorm", &DecoderLayer::feed_forward_norm);
+    add("post_feedforward_layernorm", &DecoderLayer::feed_forward_after_norm);
+  }
+  if (c.query_key_norm != QueryKeyNorm::none) {
+    const bool whole = c.query_key_norm == QueryKeyNorm::whole;
+    norms.push_back({"self_attn.q_norm", &DecoderLayer::query_norm, whole ? c.query_columns() : c.head_size});
+    norms.push_back({"self_attn.k_norm", &DecoderLayer::key_norm, whole ? c.key_columns() : c.head_size});
+  }
+  return norms;
+}
+
+std::vector<std::pair<std::string, int64_t>> query_key_value_parts(const DecoderConfig& c) {
+  if (c.fused) return {{"qkv_proj", c.query_columns() + 2 * c.key_columns()}};
+  return {{"q_proj", c.query_columns()}, {"k_proj", c.key_columns()}, {"v_proj", c.key_columns()}};
+}
+
+std::vector<std::pair<std::string, int64_t>> gate_up_parts(const DecoderConfig& c) {
+  if (c.fused) return {{"gate_up_proj", 2 * c.intermediate_size}};
+  return {{"gate_proj", c.intermediate_size}, {"up_proj", c.intermediate_size}};
+}
+
 namespace {
 
 at::Tensor rows_of(const at::Tensor& tensor, const LinearPart& part) {
@@ -48,11 +89,11 @@ std::vector<NamedWeight> named_weights(Decoder& decoder) {
   std::vector<PlacedLinear> linears = linear_layers(decoder);
   auto linear = linears.begin();
   for (size_t i = 0; i < decoder.layers.size(); ++i) {
-    const DecoderLayer& layer = decoder.layers[i];
     const std::string prefix = concat("model.layers.", i, ".");
-    all.push_back({prefix + "input_layernorm.weight", layer.attention_norm.value, layer.attention_norm.gradient});
-    all.push_back(
-        {prefix + "post_attention_layernorm.weight", layer.feed_forward_norm.value, layer.feed_forward_norm.gradient});
+    for (const PlacedNorm& norm : layer_norms(decoder.config)) {
+      const Weight& weight = decoder.layers[i].*norm.weight;
+      all.push_back({concat(prefix, norm.name, ".weight"), weight.value, weight.gradient});
+    }
     for (; linear != linears.end() && linear->index == static_cast<int64_t>(i); ++linear) {
       for (const LinearPart& part : linear->layer->parts) {
         const std::string name = linear->name_of(part);
@@ -77,8 +118,7 @@ void train_all_weights(Decoder& decoder, bool on) {
     train(decoder.head, on);
   }
   for (DecoderLayer& layer : decoder.layers) {
-    train(layer.attention_norm, on);
-    train(layer.feed_forward_norm, on);
+    for (const PlacedNorm& norm : layer_norms(decoder.config)) train(layer.*norm.weight, on);
   }
   for (PlacedLinear& placed : linear_layers(decoder)) {
     LinearLayer& layer = *placed.layer;

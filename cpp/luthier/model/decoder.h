@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "luthier/model/config.h"
@@ -18,25 +19,30 @@ struct Weight {
   at::Tensor gradient;
 };
 
+/// Norms that the configuration does not ask for are undefined.
 struct DecoderLayer {
-  Weight attention_norm;        // [hidden]
-  LinearLayer query_key_value;  // parts q_proj, k_proj, v_proj
-  LinearLayer output;           // part o_proj
-  Weight feed_forward_norm;     // [hidden]
-  LinearLayer gate_up;          // parts gate_proj, up_proj
-  LinearLayer down;             // part down_proj
+  Weight attention_norm;           // [hidden], before the block
+  LinearLayer query_key_value;     // parts q_proj, k_proj, v_proj; or one, qkv_proj
+  Weight query_norm, key_norm;     // [head_size], or [query columns] and [key columns]
+  LinearLayer output;              // part o_proj
+  Weight attention_after_norm;     // [hidden], behind the block
+  Weight feed_forward_norm;        // [hidden]
+  LinearLayer gate_up;             // parts gate_proj, up_proj; or one, gate_up_proj
+  LinearLayer down;                // part down_proj
+  Weight feed_forward_after_norm;  // [hidden]
 };
 
 struct Decoder {
   DecoderConfig config;
   Weight embedding;  // [vocabulary, hidden]
   std::vector<DecoderLayer> layers;
-  Weight final_norm;  // [hidden]
-  Weight head;        // [vocabulary, hidden]; with a tied head the same tensors as the embedding's
-  RopeTable rope;     // grows with the longest row seen
+  Weight final_norm;             // [hidden]
+  Weight head;                   // [vocabulary, hidden]; with a tied head the same tensors as the embedding's
+  std::vector<RopeTable> ropes;  // of config.ropes; they grow with the longest row seen
 
   at::ScalarType type() const { return embedding.value.scalar_type(); }
-  /// Makes sure that the rotary table covers positions [0, positions).
+  /// Makes sure that the rotary tables cover positions [0, positions). Throws InputError when the model's rotary
+  /// embedding is another one for rows of that length.
   void reserve_positions(int64_t positions);
 };
 
@@ -51,6 +57,20 @@ struct PlacedLinear {
 
 /// Every linear layer, from the first decoder layer to the last.
 std::vector<PlacedLinear> linear_layers(Decoder& decoder);
+
+/// A norm of a layer, with the name that Transformers gives it behind "model.layers.3.".
+struct PlacedNorm {
+  const char* name;  // "input_layernorm"
+  Weight DecoderLayer::* weight;
+  int64_t size;
+};
+
+/// The norms that each layer of this configuration has.
+std::vector<PlacedNorm> layer_norms(const DecoderConfig& config);
+
+/// (name, rows) of the projections that stand in one matrix of the decoder, as files and adapters have them.
+std::vector<std::pair<std::string, int64_t>> query_key_value_parts(const DecoderConfig& config);
+std::vector<std::pair<std::string, int64_t>> gate_up_parts(const DecoderConfig& config);
 
 /// A weight under the name that Transformers gives it; views of the decoder's own tensors.
 struct NamedWeight {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "luthier/base/error.h"
+
 namespace luthier {
 namespace {
 
@@ -50,28 +52,42 @@ std::vector<AttentionSpan> spans_of_selected(const std::vector<Segment>& segment
 
 }  // namespace
 
-AttentionShape attention_shape(const DecoderConfig& config) {
+std::vector<AttentionPlan> plan_windows(const std::vector<AttentionSpan>& spans, const DecoderConfig& config,
+                                        int64_t keys) {
   AttentionShape shape;
   shape.heads = config.heads;
   shape.key_heads = config.key_heads;
   shape.head_size = config.head_size;
-  shape.scale = 1.0 / std::sqrt(static_cast<double>(config.head_size));
-  return shape;
+  shape.scale =
+      config.attention_scale > 0 ? config.attention_scale : 1.0 / std::sqrt(static_cast<double>(config.head_size));
+  shape.soft_cap = config.attention_soft_cap;
+  std::vector<AttentionPlan> plans;
+  for (const int32_t window : windows_of(config)) {
+    shape.window = window;
+    plans.push_back(plan_attention(spans, shape, keys));
+  }
+  return plans;
+}
+
+const AttentionPlan& plan_of(const std::vector<AttentionPlan>& plans, int32_t window) {
+  for (const AttentionPlan& plan : plans) {
+    if (plan.shape.window == window) return plan;
+  }
+  fail("[plan_of] no plan for a window of ", window);
 }
 
 ForestInput make_forest_input(const Batch& batch, const std::vector<int64_t>& selected, const DecoderConfig& config) {
-  const AttentionShape shape = attention_shape(config);
   ForestInput input;
   input.tokens = batch.tokens;
   input.positions = batch.positions;
-  input.plan = plan_attention(spans_of_all(batch.segments), shape, batch.rows());
+  input.plans = plan_windows(spans_of_all(batch.segments), config, batch.rows());
   for (const Segment& segment : batch.segments) {
     input.most_positions = std::max<int64_t>(input.most_positions, segment.position + segment.end - segment.begin);
   }
   if (!selected.empty()) {
     input.selected = at::empty({static_cast<int64_t>(selected.size())}, at::kLong);
     std::copy(selected.begin(), selected.end(), input.selected.data_ptr<int64_t>());
-    input.selected_plan = plan_attention(spans_of_selected(batch.segments, selected), shape, batch.rows());
+    input.selected_plans = plan_windows(spans_of_selected(batch.segments, selected), config, batch.rows());
   }
   return input;
 }

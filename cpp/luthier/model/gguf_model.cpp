@@ -1,7 +1,9 @@
-#include <array>
-#include <charconv>
+#include <ATen/TensorOperators.h>
+
 #include <optional>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "luthier/base/error.h"
 #include "luthier/formats/gguf.h"
@@ -13,19 +15,36 @@ namespace luthier {
 namespace {
 
 using Pair = std::pair<std::string_view, std::string_view>;
+using Names = std::vector<Pair>;
 
 // Names of tensors of one layer: Transformers' behind "model.layers.N.", GGUF's behind "blk.N.".
-constexpr std::array<Pair, 9> kLayerNames{{{"input_layernorm", "attn_norm"},
-                                           {"post_attention_layernorm", "ffn_norm"},
-                                           {"self_attn.q_proj", "attn_q"},
-                                           {"self_attn.k_proj", "attn_k"},
-                                           {"self_attn.v_proj", "attn_v"},
-                                           {"self_attn.o_proj", "attn_output"},
-                                           {"mlp.gate_proj", "ffn_gate"},
-                                           {"mlp.up_proj", "ffn_up"},
-                                           {"mlp.down_proj", "ffn_down"}}};
-constexpr std::array<Pair, 3> kOuterNames{
-    {{"model.embed_tokens", "token_embd"}, {"model.norm", "output_norm"}, {"lm_head", "output"}}};
+Names layer_names(const DecoderConfig& config) {
+  Names names{{"self_attn.o_proj", "attn_output"}, {"mlp.down_proj", "ffn_down"}};
+  const auto add = [&](std::initializer_list<Pair> more) { names.insert(names.end(), more); };
+  if (config.fused) {
+    add({{"self_attn.qkv_proj", "attn_qkv"}, {"mlp.gate_up_proj", "ffn_up"}});
+  } else {
+    add({{"self_attn.q_proj", "attn_q"}, {"self_attn.k_proj", "attn_k"}, {"self_attn.v_proj", "attn_v"}});
+    add({{"mlp.gate_proj", "ffn_gate"}, {"mlp.up_proj", "ffn_up"}});
+  }
+  if (config.norm_before()) add({{"input_layernorm", "attn_norm"}});
+  if (config.norms == NormPlacement::before) {
+    add({{"post_attention_layernorm", "ffn_norm"}});
+  } else {
+    add({{"post_attention_layernorm", "post_attention_norm"}, {"post_feedforward_layernorm", "post_ffw_norm"}});
+    if (config.norm_before()) add({{"pre_feedforward_layernorm", "ffn_norm"}});
+  }
+  if (config.query_key_norm != QueryKeyNorm::none) {
+    add({{"self_attn.q_norm", "attn_q_norm"}, {"self_attn.k_norm", "attn_k_norm"}});
+  }
+  return names;
+}
+
+const Names& outer_names() {
+  static const Names names{{"model.embed_tokens", "token_embd"}, {"model.norm", "output_norm"}, {"lm_head", "output"}};
+  return names;
+}
+
 constexpr std::string_view kLayerPrefix = "model.layers.", kBlockPrefix = "blk.";
 
 // Splits "model.layers.3.mlp.up_proj.weight" after a prefix into "3", "mlp.up_proj" and "weight".
@@ -46,42 +65,48 @@ SplitName split(std::string_view name, std::string_view prefix) {
   return result;
 }
 
-template <size_t N>
-std::optional<std::string_view> translate(const std::array<Pair, N>& names, std::string_view from, bool to_gguf) {
+std::optional<std::string_view> translate(const Names& names, std::string_view from, bool to_gguf) {
   for (const auto& [transformers, gguf] : names) {
     if (from == (to_gguf ? transformers : gguf)) return to_gguf ? gguf : transformers;
   }
   return std::nullopt;
 }
 
-std::optional<std::string> rename(std::string_view name, bool to_gguf) {
+std::optional<std::string> rename(const Names& layer_names, std::string_view name, bool to_gguf) {
   const SplitName parts = split(name, to_gguf ? kLayerPrefix : kBlockPrefix);
   if (parts.index.empty()) {
-    const auto module = translate(kOuterNames, parts.module, to_gguf);
+    const auto module = translate(outer_names(), parts.module, to_gguf);
     return module ? std::optional(concat(*module, ".", parts.kind)) : std::nullopt;
   }
-  const auto module = translate(kLayerNames, parts.module, to_gguf);
+  const auto module = translate(layer_names, parts.module, to_gguf);
   if (!module) return std::nullopt;
   return concat(to_gguf ? kBlockPrefix : kLayerPrefix, parts.index, ".", *module, ".", parts.kind);
 }
 
 class GgufWeights : public WeightSource {
  public:
-  GgufWeights(GgufFile file, const DecoderConfig& config) : file_(std::move(file)), config_(config) {}
+  GgufWeights(GgufFile file, const DecoderConfig& config, bool pairs_adjacent)
+      : file_(std::move(file)), config_(config), pairs_adjacent_(pairs_adjacent), layer_names_(layer_names(config)) {}
 
   at::Tensor read(const std::string& name, const std::vector<int64_t>& shape, at::ScalarType type) override {
-    const auto stored = rename(name, true);
+    const auto stored = rename(layer_names_, name, true);
     LUTHIER_CHECK(stored, "[gguf] no GGUF name for ", name);
-    const at::Tensor tensor = convert_tensor(file_.tensor(*stored), file_.path(), shape, type);
-    if (name.find(".q_proj.") != std::string::npos) return unpermute(tensor, config_.heads);
-    if (name.find(".k_proj.") != std::string::npos) return unpermute(tensor, config_.key_heads);
+    const TensorView& view = file_.tensor(*stored);
+    if (config_.norm_offset != 0 && name.ends_with("norm.weight")) {
+      // These files have the offset added to the weights.
+      return (convert_tensor(view, file_.path(), shape, at::kFloat) - config_.norm_offset).to(type);
+    }
+    const at::Tensor tensor = convert_tensor(view, file_.path(), shape, type);
+    if (pairs_adjacent_ && name.find(".q_proj.") != std::string::npos) return unpermute(tensor, config_.heads);
+    if (pairs_adjacent_ && name.find(".k_proj.") != std::string::npos) return unpermute(tensor, config_.key_heads);
     return tensor;
   }
 
   std::vector<std::string> names() const override {
     std::vector<std::string> all;
     for (const TensorView& tensor : file_.tensors()) {
-      all.push_back(rename(tensor.name, false).value_or(tensor.name));
+      if (tensor.name.starts_with("rope_f")) continue;  // divisors of the rotary frequencies, part of the configuration
+      all.push_back(rename(layer_names_, tensor.name, false).value_or(tensor.name));
     }
     return all;
   }
@@ -89,8 +114,8 @@ class GgufWeights : public WeightSource {
   const std::string& path() const override { return file_.path(); }
 
  private:
-  // GGUF files of Llama models hold the query and key rows in the order of rotated pairs (2i, 2i + 1); Transformers
-  // and our rotation pair row i of a head with row i + half.
+  // From the order of rotated pairs, (2 i, 2 i + 1), to that of Transformers and our rotation, which pair row i of a
+  // head with row i + half.
   static at::Tensor unpermute(const at::Tensor& tensor, int64_t heads) {
     const int64_t half = tensor.size(0) / heads / 2;
     const at::Tensor rows =
@@ -100,6 +125,8 @@ class GgufWeights : public WeightSource {
 
   GgufFile file_;
   DecoderConfig config_;
+  bool pairs_adjacent_;
+  Names layer_names_;
 };
 
 }  // namespace
@@ -107,9 +134,10 @@ class GgufWeights : public WeightSource {
 OpenedModel open_gguf(const std::string& path) {
   GgufFile file(path);
   OpenedModel model;
-  model.config = family_of_gguf(file).from_gguf(file);
+  const Family& family = family_of_gguf(file);
+  model.config = family.from_gguf(file);
   check_config(model.config, path);
-  model.weights = std::make_unique<GgufWeights>(std::move(file), model.config);
+  model.weights = std::make_unique<GgufWeights>(std::move(file), model.config, family.pairs_adjacent);
   return model;
 }
 

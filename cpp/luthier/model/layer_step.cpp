@@ -16,6 +16,8 @@ at::Tensor LayerStep::values(const at::Tensor& buffer) const {
       .unflatten(1, {config.key_heads, config.head_size});
 }
 
+const AttentionPlan& LayerStep::plan() const { return plan_of(select ? input.selected_plans : input.plans, window); }
+
 LayerStep make_layer_step(Decoder& decoder, Activations& activations, const ForestInput& input, size_t index) {
   const DecoderConfig& c = decoder.config;
   DecoderLayer& weights = decoder.layers[index];
@@ -38,8 +40,20 @@ LayerStep make_layer_step(Decoder& decoder, Activations& activations, const Fore
   saved.feed_forward_tail = cut(whole.feed_forward_tail, asked, weights.gate_up.spare);
   saved.gate_up = cut(whole.gate_up, asked, 2 * c.intermediate_size);
   saved.down_tail = cut(whole.down_tail, asked, weights.down.spare);
+  const auto cut_rows = [](const at::Tensor& buffer, int64_t rows) {
+    return buffer.defined() ? buffer.narrow(0, 0, rows) : at::Tensor();
+  };
+  saved.query_key = cut_rows(whole.query_key, all);
+  saved.query_rstd = cut_rows(whole.query_rstd, asked);
+  saved.key_rstd = cut_rows(whole.key_rstd, all);
+  saved.attention_delta = cut_rows(whole.attention_delta, asked);
+  saved.attention_after_rstd = cut_rows(whole.attention_after_rstd, asked);
+  saved.feed_forward_delta = cut_rows(whole.feed_forward_delta, asked);
+  saved.feed_forward_after_rstd = cut_rows(whole.feed_forward_after_rstd, asked);
+  const LayerSettings settings = c.layer(static_cast<int64_t>(index));
   return {c,
-          decoder.rope,
+          settings.rope >= 0 ? &decoder.ropes[static_cast<size_t>(settings.rope)] : nullptr,
+          settings.window,
           weights,
           saved,
           input,

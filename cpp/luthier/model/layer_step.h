@@ -11,7 +11,8 @@ namespace luthier {
 /// A layer of a pass: its weights and its activations cut to the rows of this pass.
 struct LayerStep {
   const DecoderConfig& config;
-  const RopeTable& rope;
+  const RopeTable* rope;  // null: queries and keys are not rotated
+  int32_t window;
   DecoderLayer& weights;
   LayerActivations saved;  // narrowed to T rows; what stands behind keys and values, to M
   const ForestInput& input;
@@ -26,10 +27,17 @@ struct LayerStep {
   at::Tensor queries(const at::Tensor& buffer) const;
   at::Tensor keys(const at::Tensor& buffer) const;
   at::Tensor values(const at::Tensor& buffer) const;
+  /// The plan of this layer's attention.
+  const AttentionPlan& plan() const;
 };
 
 /// Narrows the activations of layer `index` to T rows (and M, for a last layer that selects).
 LayerStep make_layer_step(Decoder& decoder, Activations& activations, const ForestInput& input, size_t index);
+
+/// `stream` += `delta` where that is defined, and `in` gets the input of the block behind it: the stream's norm, or
+/// where the configuration has no norms before its blocks (`norm` is undefined), the stream itself.
+void enter_block(const DecoderConfig& config, at::Tensor& stream, const at::Tensor& delta, const Weight& norm,
+                 at::Tensor in, at::Tensor& rstd);
 
 /// From saved.input, whose norm stands in attention_in, to saved.middle and the feed-forward block's output,
 /// which is written to `out` [M, hidden]; the residual stream behind the layer is saved.middle + out.

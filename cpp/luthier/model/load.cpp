@@ -41,14 +41,12 @@ class Loader {
     const DecoderConfig& c = model_.config;
     const std::string attention = prefix + "self_attn.", feed_forward = prefix + "mlp.";
     DecoderLayer layer;
-    layer.attention_norm.value = read(prefix + "input_layernorm.weight", {c.hidden_size});
-    layer.query_key_value = load_linear(
-        attention, {{"q_proj", c.query_columns()}, {"k_proj", c.key_columns()}, {"v_proj", c.key_columns()}},
-        c.hidden_size, c.query_key_value_bias);
+    for (const PlacedNorm& norm : layer_norms(c)) {
+      (layer.*norm.weight).value = read(concat(prefix, norm.name, ".weight"), {norm.size});
+    }
+    layer.query_key_value = load_linear(attention, query_key_value_parts(c), c.hidden_size, c.query_key_value_bias);
     layer.output = load_linear(attention, {{"o_proj", c.hidden_size}}, c.query_columns(), c.output_bias);
-    layer.feed_forward_norm.value = read(prefix + "post_attention_layernorm.weight", {c.hidden_size});
-    layer.gate_up = load_linear(feed_forward, {{"gate_proj", c.intermediate_size}, {"up_proj", c.intermediate_size}},
-                                c.hidden_size, c.feed_forward_bias);
+    layer.gate_up = load_linear(feed_forward, gate_up_parts(c), c.hidden_size, c.feed_forward_bias);
     layer.down = load_linear(feed_forward, {{"down_proj", c.hidden_size}}, c.intermediate_size, c.feed_forward_bias);
     return layer;
   }

@@ -11,12 +11,19 @@ namespace luthier {
 namespace {
 
 bool attention_trained(const DecoderLayer& layer) {
-  return layer.query_key_value.trained() || layer.output.trained() || layer.attention_norm.gradient.defined();
+  return layer.query_key_value.trained() || layer.output.trained() || layer.attention_norm.gradient.defined() ||
+         layer.query_norm.gradient.defined() || layer.attention_after_norm.gradient.defined();
 }
 
 bool trained(const DecoderLayer& layer) {
   return attention_trained(layer) || layer.gate_up.trained() || layer.down.trained() ||
-         layer.feed_forward_norm.gradient.defined();
+         layer.feed_forward_norm.gradient.defined() || layer.feed_forward_after_norm.gradient.defined();
+}
+
+// As the decoder's type holds it: models in bf16 were trained with a scale in bf16.
+double embedding_scale(const Decoder& decoder) {
+  const double scale = decoder.config.embedding_scale;
+  return decoder.type() == at::kBFloat16 ? static_cast<float>(c10::BFloat16(static_cast<float>(scale))) : scale;
 }
 
 }  // namespace
@@ -40,17 +47,15 @@ at::Tensor DecoderPass::run(const ForestInput& input, Keep keep, KeyValueCache* 
   Activations& a = *activations_;
 
   std::optional<LayerStep> step = make_layer_step(decoder_, a, input, 0);
-  embedding_forward(input.tokens, decoder_.embedding.value, 1.0, step->saved.input);
-  at::Tensor normed = step->attention_in.narrow(1, 0, c.hidden_size);
-  rms_norm_forward(step->saved.input, step->weights.attention_norm.value, c.norm_epsilon, normed,
-                   step->saved.attention_rstd);
+  embedding_forward(input.tokens, decoder_.embedding.value, embedding_scale(decoder_), step->saved.input);
+  enter_block(c, step->saved.input, {}, step->weights.attention_norm, step->attention_in.narrow(1, 0, c.hidden_size),
+              step->saved.attention_rstd);
   for (size_t i = 0; i + 1 < decoder_.layers.size(); ++i) {
     // The block's output is written where the next layer's input stands, and the residual stream is added to it there.
     LayerStep next = make_layer_step(decoder_, a, input, i + 1);
     layer_forward(*step, next.saved.input, cache, i, cache_rows);
-    normed = next.attention_in.narrow(1, 0, c.hidden_size);
-    add_rms_norm_forward(next.saved.input, step->saved.middle, next.weights.attention_norm.value, c.norm_epsilon,
-                         normed, next.saved.attention_rstd);
+    enter_block(c, next.saved.input, step->saved.middle, next.weights.attention_norm,
+                next.attention_in.narrow(1, 0, c.hidden_size), next.saved.attention_rstd);
     step.emplace(std::move(next));
   }
   const int64_t asked = step->saved.middle.size(0);
@@ -58,7 +63,7 @@ at::Tensor DecoderPass::run(const ForestInput& input, Keep keep, KeyValueCache* 
   at::Tensor final_rstd = a.final_rstd.narrow(0, 0, asked);
   at::Tensor hidden = a.hidden.narrow(0, 0, asked);
   layer_forward(*step, final_in, cache, decoder_.layers.size() - 1, cache_rows);
-  add_rms_norm_forward(final_in, step->saved.middle, decoder_.final_norm.value, c.norm_epsilon, hidden, final_rstd);
+  enter_block(c, final_in, step->saved.middle, decoder_.final_norm, hidden, final_rstd);
   return hidden;
 }
 
@@ -73,7 +78,8 @@ void DecoderPass::backward(const ForestInput& input, const at::Tensor& d_hidden)
   at::Tensor stream = gradients_->stream(asked);
   stream.zero_();
   rms_norm_backward(d_hidden, a.final_in.narrow(0, 0, asked), decoder_.final_norm.value,
-                    a.final_rstd.narrow(0, 0, asked), stream, decoder_.final_norm.gradient);
+                    a.final_rstd.narrow(0, 0, asked), stream, decoder_.final_norm.gradient,
+                    decoder_.config.norm_offset);
 
   const bool embedding = decoder_.embedding.gradient.defined();
   size_t lowest = embedding ? 0 : decoder_.layers.size();
@@ -91,7 +97,7 @@ void DecoderPass::backward(const ForestInput& input, const at::Tensor& d_hidden)
     layer_backward(step, *gradients_, reach);
   }
   if (embedding) {
-    embedding_backward(input.tokens, gradients_->stream(rows), 1.0, decoder_.embedding.gradient);
+    embedding_backward(input.tokens, gradients_->stream(rows), embedding_scale(decoder_), decoder_.embedding.gradient);
   }
 }
 

@@ -7,13 +7,13 @@
 
 namespace luthier {
 
-/// cos, sin [positions, head_size / 2] fp32; the angle of position p and pair i is p * base^(-2 i / head_size), scaled
-/// as the configuration says.
+/// cos, sin [positions, pairs] fp32, for half as many pairs as dimensions of a head are rotated; the angle of position
+/// p and pair i is p * base^(-2 i / dimensions), scaled as the settings say, and both are times the amplitude.
 struct RopeTable {
   at::Tensor cos, sin;
 };
 
-/// The table for positions [0, positions).
-RopeTable make_rope_table(const DecoderConfig& config, int64_t positions);
+/// The table for positions [0, positions) of heads of this size.
+RopeTable make_rope_table(const RopeSettings& settings, int64_t head_size, int64_t positions);
 
 }  // namespace luthier

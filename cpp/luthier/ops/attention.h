@@ -10,7 +10,7 @@ namespace luthier {
 /// out[i, h] = sum_j softmax_j(scale q[i, h] . k[j, g(h)]) v[j, g(h)] over the rows j that the plan lets query i see,
 /// g(h) = h / (heads / key_heads). q, out [Q, heads, head_size]; k, v [K, key_heads, head_size], fp32 or bf16; heads of
 /// a row are contiguous, rows may be strided. log_sum_exp [Q, heads] fp32 gets the logarithm of the softmax's
-/// denominator.
+/// denominator. Rows of k and v that no query sees may hold anything.
 void attention_forward(const AttentionPlan& plan, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                        at::Tensor& out, at::Tensor& log_sum_exp);
 

@@ -21,10 +21,15 @@ void check_targets(const char* name, const at::Tensor& targets, int64_t rows, in
   check_indices(name, "targets", targets, vocabulary);
 }
 
+/// Whether the packed implementation takes these operands; it knows no soft cap, the tiled one takes everything.
+bool is_packed(at::ScalarType type, int64_t columns, const LogitMap& map) {
+  return map.soft_cap == 0 && cpu::packed_logprob_takes(type, columns);
+}
+
 }  // namespace
 
-void token_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
-                           at::Tensor& log_probs, at::Tensor& log_sum_exp) {
+void token_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
+                           const LogitMap& map, at::Tensor& log_probs, at::Tensor& log_sum_exp) {
   constexpr const char* kName = "token_logprob";
   check_operands(kName, hidden, head);
   const int64_t rows = hidden.size(0);
@@ -37,17 +42,17 @@ void token_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, con
                   operand_bytes(hidden, head, targets, log_probs, log_sum_exp)};
   });
   if (instruction_set() == InstructionSet::reference) {
-    reference::token_logprob_forward(hidden, head, targets, scale, log_probs, log_sum_exp);
-  } else if (cpu::packed_logprob_takes(hidden.scalar_type(), hidden.size(1))) {
-    cpu::packed_logprob_forward(hidden, head, targets, scale, log_probs, log_sum_exp);
+    reference::token_logprob_forward(hidden, head, targets, map, log_probs, log_sum_exp);
+  } else if (is_packed(hidden.scalar_type(), hidden.size(1), map)) {
+    cpu::packed_logprob_forward(hidden, head, targets, map.scale, log_probs, log_sum_exp);
   } else {
-    cpu::tiled_logprob_forward(hidden, head, targets, scale, log_probs, log_sum_exp);
+    cpu::tiled_logprob_forward(hidden, head, targets, map, log_probs, log_sum_exp);
   }
 }
 
-void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
-                            const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs, at::Tensor& d_hidden,
-                            at::Tensor d_head) {
+void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
+                            const LogitMap& map, const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs,
+                            at::Tensor& d_hidden, at::Tensor d_head) {
   constexpr const char* kName = "token_logprob_backward";
   check_operands(kName, hidden, head);
   const int64_t rows = hidden.size(0);
@@ -63,26 +68,25 @@ void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, co
                   operand_bytes(hidden, head, targets, log_sum_exp, d_log_probs, d_hidden, d_head, d_head)};
   });
   if (instruction_set() == InstructionSet::reference) {
-    reference::token_logprob_backward(hidden, head, targets, scale, log_sum_exp, d_log_probs, d_hidden, d_head);
-  } else if (cpu::packed_logprob_takes(hidden.scalar_type(), hidden.size(1))) {
-    cpu::packed_logprob_backward(hidden, head, targets, scale, log_sum_exp, d_log_probs, d_hidden, d_head);
+    reference::token_logprob_backward(hidden, head, targets, map, log_sum_exp, d_log_probs, d_hidden, d_head);
+  } else if (is_packed(hidden.scalar_type(), hidden.size(1), map)) {
+    cpu::packed_logprob_backward(hidden, head, targets, map.scale, log_sum_exp, d_log_probs, d_hidden, d_head);
   } else {
-    cpu::tiled_logprob_backward(hidden, head, targets, scale, log_sum_exp, d_log_probs, d_hidden, d_head);
+    cpu::tiled_logprob_backward(hidden, head, targets, map, log_sum_exp, d_log_probs, d_hidden, d_head);
   }
 }
 
 int64_t token_logprob_scratch_bytes(int64_t rows, int64_t columns, int64_t vocabulary, at::ScalarType type,
-                                    bool head_trained) {
+                                    const LogitMap& map, bool head_trained) {
   if (instruction_set() == InstructionSet::reference) {
     // The logits, their gradient and an intermediate result, all in fp32; and the head, where it has to be widened.
     return (3 * rows * vocabulary + (type == at::kFloat ? 0 : vocabulary * columns)) * int64_t{sizeof(float)};
   }
-  return cpu::packed_logprob_takes(type, columns)
-             ? cpu::packed_logprob_scratch_bytes(rows, columns, vocabulary, head_trained)
-             : cpu::tiled_logprob_scratch_bytes(rows, columns, vocabulary, type);
+  return is_packed(type, columns, map) ? cpu::packed_logprob_scratch_bytes(rows, columns, vocabulary, head_trained)
+                                       : cpu::tiled_logprob_scratch_bytes(rows, columns, vocabulary, type);
 }
 
-void logits_forward(const at::Tensor& hidden, const at::Tensor& head, double scale, at::Tensor& logits) {
+void logits_forward(const at::Tensor& hidden, const at::Tensor& head, const LogitMap& map, at::Tensor& logits) {
   constexpr const char* kName = "logits";
   check_operands(kName, hidden, head);
   check_typed(kName, "logits", logits, {hidden.size(0), head.size(0)}, at::kFloat);
@@ -91,9 +95,9 @@ void logits_forward(const at::Tensor& hidden, const at::Tensor& head, double sca
     return OpWork{product_flops(hidden.size(0), hidden.size(1), head.size(0)), operand_bytes(hidden, head, logits)};
   });
   if (instruction_set() == InstructionSet::reference) {
-    reference::logits_forward(hidden, head, scale, logits);
+    reference::logits_forward(hidden, head, map, logits);
   } else {
-    cpu::logits_forward(hidden, head, scale, logits);
+    cpu::logits_forward(hidden, head, map, logits);
   }
 }
 

@@ -13,7 +13,7 @@ MicroForward::MicroForward(const Decoder& decoder, DecoderPass& pass, const Batc
       hidden(states.gather(pass.forward(input, keep))),
       log_probs(at::empty({batch.target_count()}, at::kFloat)),
       log_sum_exp(at::empty_like(log_probs)) {
-  token_logprob_forward(hidden, decoder.head.value, batch.targets, 1.0, log_probs, log_sum_exp);
+  token_logprob_forward(hidden, decoder.head.value, batch.targets, decoder.config.logit_map(), log_probs, log_sum_exp);
 }
 
 }  // namespace luthier

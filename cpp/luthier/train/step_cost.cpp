@@ -1,6 +1,7 @@
 #include "luthier/train/step_cost.h"
 
 #include <algorithm>
+#include <map>
 
 #include "luthier/model/forest_input.h"
 #include "luthier/ops/attention.h"
@@ -37,13 +38,16 @@ RowWork row_work(const LinearLayer& layer, bool full) {
   return {base + update, full ? 2 * base : base + 2 * update};
 }
 
-void count_work(const Decoder& decoder, double asked, double pairs, bool full, ForestCost& cost) {
+void count_work(const Decoder& decoder, double asked, const std::vector<AttentionPlan>& plans, bool full,
+                ForestCost& cost) {
   const DecoderConfig& c = decoder.config;
   const auto rows = static_cast<double>(cost.rows);
   const auto trained = [&](const DecoderLayer& layer) {
     const std::vector<const LinearLayer*> linears = linears_of(layer);
     return full || std::any_of(linears.begin(), linears.end(), [](const auto* linear) { return linear->spare > 0; });
   };
+  std::map<int32_t, double> pairs;  // of a query and a key that it sees, by the window of the layer
+  for (const AttentionPlan& plan : plans) pairs[plan.shape.window] = static_cast<double>(attention_pairs(plan));
   bool reached = false;  // by backward, from the lowest trained layer on
   for (size_t i = 0; i < decoder.layers.size(); ++i) {
     const DecoderLayer& layer = decoder.layers[i];
@@ -59,7 +63,8 @@ void count_work(const Decoder& decoder, double asked, double pairs, bool full, F
       if (reached) cost.backward_flops += count * work.backward;
     }
     // Two products of each query with each key forward, and five backward.
-    const double product = 2.0 * (last ? asked / rows : 1) * pairs * static_cast<double>(c.query_columns());
+    const double seen = pairs[c.layer(static_cast<int64_t>(i)).window];
+    const double product = 2.0 * (last ? asked / rows : 1) * seen * static_cast<double>(c.query_columns());
     cost.forward_flops += 2 * product;
     if (reached) cost.backward_flops += 5 * product;
   }
@@ -78,13 +83,17 @@ int64_t widened_bytes(const Decoder& decoder, int64_t rows) {
   return most * kFloat;
 }
 
-int64_t scratch_bytes(const Decoder& decoder, const Batch& batch, const AttentionPlan& plan, const TargetStates& states,
-                      bool full) {
+int64_t scratch_bytes(const Decoder& decoder, const Batch& batch, const std::vector<AttentionPlan>& plans,
+                      const TargetStates& states, bool full) {
   const DecoderConfig& c = decoder.config;
   const int64_t asked = static_cast<int64_t>(states.rows.size()), targets = batch.target_count();
   const int64_t size = c10::elementSize(decoder.type());
-  const int64_t attention = attention_scratch_bytes(plan, decoder.type());
-  const int64_t head = token_logprob_scratch_bytes(targets, c.hidden_size, c.vocabulary_size, decoder.type(), full);
+  int64_t attention = 0;
+  for (const AttentionPlan& plan : plans) {
+    attention = std::max(attention, attention_scratch_bytes(plan, decoder.type()));
+  }
+  const int64_t head =
+      token_logprob_scratch_bytes(targets, c.hidden_size, c.vocabulary_size, decoder.type(), c.logit_map(), full);
   // At the targets: their states and the gradient of these; where rows have several targets, the sums in fp32.
   const int64_t gathered = states.identity ? 1 : 2;
   const int64_t own = targets * c.hidden_size * (gathered * size + (states.identity ? 0 : kFloat)) +
@@ -103,10 +112,9 @@ std::vector<ForestCost> forest_costs(Decoder& decoder, const Dataset& dataset, c
     for (int64_t index : micro.examples) cost.tokens += static_cast<int64_t>(dataset.example(index).tokens.size());
     cost.rows = micro.batch.rows();
     cost.targets = micro.batch.target_count();
-    const AttentionPlan plan = make_forest_input(micro.batch, {}, decoder.config).plan;
-    cost.scratch_bytes = scratch_bytes(decoder, micro.batch, plan, states, full);
-    count_work(decoder, static_cast<double>(states.rows.size()), static_cast<double>(attention_pairs(plan)), full,
-               cost);
+    const std::vector<AttentionPlan> plans = make_forest_input(micro.batch, {}, decoder.config).plans;
+    cost.scratch_bytes = scratch_bytes(decoder, micro.batch, plans, states, full);
+    count_work(decoder, static_cast<double>(states.rows.size()), plans, full, cost);
     costs.push_back(cost);
   }
   return costs;
@@ -143,7 +151,7 @@ int64_t weight_bytes(Decoder& decoder) {
   int64_t bytes = bytes_of(decoder.embedding.value) + bytes_of(decoder.final_norm.value);
   if (!decoder.config.tied_head) bytes += bytes_of(decoder.head.value);
   for (const DecoderLayer& layer : decoder.layers) {
-    bytes += bytes_of(layer.attention_norm.value) + bytes_of(layer.feed_forward_norm.value);
+    for (const PlacedNorm& norm : layer_norms(decoder.config)) bytes += bytes_of((layer.*norm.weight).value);
     for (const LinearLayer* linear : linears_of(layer)) {
       // The weight and the update's two matrices are views of one memory.
       bytes += linear->stacked.size(0) * linear->stacked.stride(0) * c10::elementSize(linear->stacked.scalar_type());

@@ -27,6 +27,6 @@ class Recipe:
 
 
 RECIPES: dict[Kind, Recipe] = {
-    "functions": Recipe(test=0.08, valid=0.05, group="module", fit={"batch_size": 8, "learning_rate": 1e-3}),
+    "functions": Recipe(test=0.08, valid=0.05, group="module", fit={"batch_size": 8, "learning_rate": 5e-4}),
     "sort": Recipe(rows=1300, test=0.15, valid=0.05, fit={"learning_rate": 1e-3}),
 }

@@ -141,16 +141,18 @@ def _answer(asked: str, untuned: Prediction | None, tuned: Prediction) -> Iterat
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
-    """What decided; of everything else only how much it is. For SHIP that is all that was passed."""
+    """The first reasons that decided; of everything else only how much it is."""
     first = verdict.deciding[0].effect if verdict.deciding else None
     deciding = [reason for reason in verdict.deciding if reason.effect == first]
-    shown = deciding if verdict.outcome == "SHIP" else deciding[:_SHOWN_REASONS]
+    shown = deciding[:_SHOWN_REASONS]
     for reason in shown:
         line, *rest = textwrap.wrap(str(reason), WIDTH - 4, break_long_words=False, break_on_hyphens=False)
         yield f"{_MARKS[reason.effect]} {line}"
         yield from (f"  {line}" for line in rest)
     others = len(verdict.deciding) - len(shown)
-    if others or (verdict.outcome != "SHIP" and verdict.passed):
+    if verdict.outcome == "SHIP" and others:
+        yield f"  ({others} more in order)"
+    elif verdict.outcome != "SHIP" and (others or verdict.passed):
         yield f"  ({others} more against it, {len(verdict.passed)} in order)"
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from luthier.errors import InputError
+
 if TYPE_CHECKING:
     from luthier import _core
     from luthier.models.locate import ModelSource
@@ -23,8 +25,9 @@ def model_config(decoder: _core.Decoder, tokenizer: Tokenizer, source: ModelSour
         for key in _DROPPED:
             values.pop(key, None)
     else:
-        values = _from_decoder(decoder.config)
-    values.setdefault("architectures", ["LlamaForCausalLM"])
+        values = _from_decoder(decoder.config, source)
+    if values.get("model_type") == "llama":
+        values.setdefault("architectures", ["LlamaForCausalLM"])
     values["dtype"] = dtype
     values["tie_word_embeddings"] = bool(decoder.config["tied_head"])
     values.update(_special_ids(tokenizer, values))
@@ -39,8 +42,16 @@ def generation_config(tokenizer: Tokenizer, source: ModelSource) -> dict[str, An
     return values
 
 
-def _from_decoder(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Transformers' names for a Llama configuration as the core gives it."""
+def _from_decoder(config: Mapping[str, Any], source: ModelSource) -> dict[str, Any]:
+    """Transformers' names for a Llama configuration as the core gives it; InputError for any other."""
+    more = {"a window": config["window"] > 0, "scaled rotary positions": config["rope_scaled"]}
+    peculiar = [text for text, true in more.items() if true]
+    if config["family"] != "llama" or peculiar:
+        kind = " and ".join([f"a {config['family']} model", *peculiar]).replace(" and ", " with ", 1)
+        raise InputError(
+            f"[export] {source.path} is {kind}: from a GGUF file only plain Llama models can be written as a folder; "
+            "load the model from its Transformers folder, or export the adapter alone"
+        )
     return {
         "model_type": "llama",
         "architectures": ["LlamaForCausalLM"],

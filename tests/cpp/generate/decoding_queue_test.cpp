@@ -75,6 +75,20 @@ TEST(DecodingQueue, AnswersAreThoseOfGenerateWhateverTheLimits) {
   }
 }
 
+TEST(DecodingQueue, AnswersAreThoseOfGenerateWhateverTheFamily) {
+  const Answers prompts = make_prompts();
+  for (const auto& [name, config] : testing::varied_configs()) {
+    SCOPED_TRACE(name);
+    Decoder decoder = testing::random_decoder(config);
+    const Answers wanted = generated(decoder, prompts, 9);
+    DecodingQueue queue(decoder, {3, 64, 7});
+    std::map<int64_t, std::vector<int32_t>> answers;
+    for (const auto& prompt : prompts) queue.add(request_of(prompt, 9));
+    finish_all(queue, answers);
+    for (size_t i = 0; i < prompts.size(); ++i) EXPECT_EQ(answers[static_cast<int64_t>(i)], wanted[i]) << i;
+  }
+}
+
 TEST(DecodingQueue, PromptsMayComeWhileOthersAreAnswered) {
   Decoder decoder = tiny_decoder();
   const Answers prompts = make_prompts(), wanted = generated(decoder, prompts, 12);
@@ -167,7 +181,8 @@ TEST(DecodingQueue, LogProbabilitiesAreTheModels) {
   Decoder decoder = tiny_decoder();
   const std::vector<int32_t> prompt = random_tokens(6, 9);
   at::Tensor logits = at::empty({1, 23}, at::kFloat);
-  logits_forward(hidden_states(decoder, prompt).narrow(0, 5, 1), decoder.head.value, 1, logits);
+  logits_forward(hidden_states(decoder, prompt).narrow(0, 5, 1), decoder.head.value, decoder.config.logit_map(),
+                 logits);
   const at::Tensor wanted = logits[0].to(at::kDouble).log_softmax(0);
   DecodingQueue queue(decoder, {});
   DecodingRequest request = request_of(prompt, 1);

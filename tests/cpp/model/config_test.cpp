@@ -38,14 +38,34 @@ TEST(Config, WhatContradictsIsRefusedByName) {
       {"head_dim", [](DecoderConfig& c) { c.head_size = 5; }},
       {"max_position_embeddings", [](DecoderConfig& c) { c.max_positions = 0; }},
       {"rms_norm_eps", [](DecoderConfig& c) { c.norm_epsilon = NAN; }},
-      {"rope_theta", [](DecoderConfig& c) { c.rope_base = 0; }},
-      {"rope scaling", [](DecoderConfig& c) { c.rope_scaling.factor = -2; }},
+      {"rope_theta", [](DecoderConfig& c) { c.ropes.front().base = 0; }},
+      {"rope scaling", [](DecoderConfig& c) { c.ropes.front().scaling.factor = -2; }},
+      {"rope scaling", [](DecoderConfig& c) { c.ropes.front().scaling.kind = RopeScaling::Kind::divided; }},
+      {"attention_factor", [](DecoderConfig& c) { c.ropes.front().scaling.amplitude = 0; }},
+      {"partial_rotary_factor", [](DecoderConfig& c) { c.ropes.front().dimensions = 3; }},
+      {"partial_rotary_factor", [](DecoderConfig& c) { c.ropes.front().dimensions = 6; }},
+      {"layer_types", [](DecoderConfig& c) { c.layer_settings.resize(3); }},
+      {"sliding_window", [](DecoderConfig& c) { c.layer_settings.resize(2, {-1, 0}); }},
+      {"residual_multiplier", [](DecoderConfig& c) { c.residual_scale = 0; }},
+      {"scale of logits", [](DecoderConfig& c) { c.logit_scale = INFINITY; }},
+      {"scale of attention scores", [](DecoderConfig& c) { c.attention_scale = NAN; }},
+      {"final_logit_softcapping", [](DecoderConfig& c) { c.logit_soft_cap = -1; }},
   };
   for (const auto& [key, change] : cases) {
     const std::string message = refusal(change);
     EXPECT_NE(message.find("the file"), std::string::npos) << key << ": " << message;
     EXPECT_NE(message.find(key), std::string::npos) << key << ": " << message;
   }
+}
+
+TEST(Config, AWindowIsSetInTheLayersThatSlide) {
+  DecoderConfig config = testing::tiny_config(true, false);
+  config.layers = 5;
+  EXPECT_EQ(windows_of(config), std::vector<int32_t>{0});
+  set_windows(7, [](int64_t layer) { return layer % 2 == 0; }, config);
+  EXPECT_EQ(windows_of(config), (std::vector<int32_t>{7, 0}));
+  EXPECT_EQ(config.layer(2).window, 7);
+  EXPECT_EQ(config.layer(3).window, 0);
 }
 
 }  // namespace

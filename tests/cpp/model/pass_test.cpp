@@ -1,6 +1,7 @@
 #include "luthier/model/pass.h"
 
 #include <ATen/ops/arange.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include "luthier/base/error.h"
@@ -15,13 +16,49 @@ using testing::relative_error;
 using testing::tiny_decoder;
 
 TEST(Pass, SelectedRowsAreThoseOfTheWholePass) {
-  Decoder decoder = tiny_decoder(true, true);
   const std::vector<int32_t> tokens = random_tokens(21, 1);
-  const at::Tensor all = hidden_states(decoder, tokens);
-  const at::Tensor some = hidden_states(decoder, tokens, {0, 4, 20});
-  EXPECT_EQ(some.size(0), 3);
   const int64_t rows[] = {0, 4, 20};
-  for (int64_t i = 0; i < 3; ++i) EXPECT_LT(relative_error(some[i], all[rows[i]]), 1e-5);
+  for (const auto& [name, config] : testing::varied_configs()) {
+    SCOPED_TRACE(name);
+    Decoder decoder = testing::random_decoder(config);
+    const at::Tensor all = hidden_states(decoder, tokens);
+    const at::Tensor some = hidden_states(decoder, tokens, {0, 4, 20});
+    EXPECT_EQ(some.size(0), 3);
+    for (int64_t i = 0; i < 3; ++i) EXPECT_LT(relative_error(some[i], all[rows[i]]), 1e-5);
+  }
+}
+
+// The gradient of sum(hidden * d_hidden) over the selected rows, of every weight.
+std::vector<at::Tensor> gradients_of(const DecoderConfig& config, const std::vector<int64_t>& selected,
+                                     const at::Tensor& d_hidden, bool recompute) {
+  Decoder decoder = testing::random_decoder(config);
+  train_all_weights(decoder, true);
+  const std::vector<int32_t> tokens = random_tokens(21, 1);
+  const std::vector<const std::vector<int32_t>*> rows{&tokens};
+  const ForestInput input = make_forest_input(make_prompt_batch(rows, 0, nullptr), selected, decoder.config);
+  DecoderPass pass(decoder, recompute);
+  pass.forward(input, true);
+  pass.backward(input, d_hidden);
+  std::vector<at::Tensor> gradients;
+  for (const NamedWeight& weight : named_weights(decoder)) gradients.push_back(weight.gradient.clone());
+  return gradients;
+}
+
+TEST(Pass, GradientsThroughSelectedRowsAreThoseThroughAllWithZerosElsewhere) {
+  const std::vector<int64_t> selected{3, 11, 20};
+  for (const auto& [name, config] : testing::varied_configs()) {
+    SCOPED_TRACE(name);
+    const at::Tensor some = testing::uniform({3, config.hidden_size}, 9);
+    at::Tensor all = at::zeros({21, config.hidden_size});
+    for (int64_t i = 0; i < 3; ++i) all[selected[i]].copy_(some[i]);
+    const std::vector<at::Tensor> found = gradients_of(config, selected, some, false);
+    const std::vector<at::Tensor> again = gradients_of(config, selected, some, true);
+    const std::vector<at::Tensor> wanted = gradients_of(config, {}, all, false);
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      EXPECT_LT(relative_error(found[i], wanted[i]), 1e-5) << i;
+      EXPECT_TRUE(again[i].equal(found[i])) << i;
+    }
+  }
 }
 
 TEST(Pass, NoTokenSeesALaterOne) {

@@ -41,35 +41,65 @@ inline DecoderConfig tiny_config(bool tied, bool biases) {
   return c;
 }
 
-inline Decoder tiny_decoder(bool tied = true, bool biases = false, at::ScalarType type = at::kFloat) {
+/// Random weights for a configuration.
+inline Decoder random_decoder(const DecoderConfig& c, at::ScalarType type = at::kFloat) {
   uint64_t seed = 0;
   const auto matrix = [&](int64_t rows, int64_t columns) { return uniform({rows, columns}, ++seed, 0.5).to(type); };
   const auto vector = [&](int64_t size, double scale, double offset) {
     return uniform({size}, ++seed, scale, offset).to(type);
   };
-  const auto linear = [&](int64_t in, const std::vector<std::pair<std::string, int64_t>>& parts) {
+  const auto linear = [&](int64_t in, const std::vector<std::pair<std::string, int64_t>>& parts, bool biases) {
     int64_t rows = 0;
     for (const auto& [name, count] : parts) rows += count;
     return make_linear_layer(matrix(rows, in), biases ? vector(rows, 0.3, 0) : at::Tensor(), parts);
   };
   Decoder decoder;
-  decoder.config = tiny_config(tied, biases);
-  const DecoderConfig& c = decoder.config;
+  decoder.config = c;
   decoder.embedding.value = matrix(c.vocabulary_size, c.hidden_size);
   for (int64_t i = 0; i < c.layers; ++i) {
     DecoderLayer layer;
-    layer.attention_norm.value = vector(c.hidden_size, 0.3, 1);
-    layer.query_key_value = linear(
-        c.hidden_size, {{"q_proj", c.query_columns()}, {"k_proj", c.key_columns()}, {"v_proj", c.key_columns()}});
-    layer.output = linear(c.query_columns(), {{"o_proj", c.hidden_size}});
-    layer.feed_forward_norm.value = vector(c.hidden_size, 0.3, 1);
-    layer.gate_up = linear(c.hidden_size, {{"gate_proj", c.intermediate_size}, {"up_proj", c.intermediate_size}});
-    layer.down = linear(c.intermediate_size, {{"down_proj", c.hidden_size}});
+    for (const PlacedNorm& norm : layer_norms(c)) (layer.*norm.weight).value = vector(norm.size, 0.3, 1);
+    layer.query_key_value = linear(c.hidden_size, query_key_value_parts(c), c.query_key_value_bias);
+    layer.output = linear(c.query_columns(), {{"o_proj", c.hidden_size}}, c.output_bias);
+    layer.gate_up = linear(c.hidden_size, gate_up_parts(c), c.feed_forward_bias);
+    layer.down = linear(c.intermediate_size, {{"down_proj", c.hidden_size}}, c.feed_forward_bias);
     decoder.layers.push_back(std::move(layer));
   }
   decoder.final_norm.value = vector(c.hidden_size, 0.3, 1);
-  decoder.head.value = tied ? decoder.embedding.value : matrix(c.vocabulary_size, c.hidden_size);
+  decoder.head.value = c.tied_head ? decoder.embedding.value : matrix(c.vocabulary_size, c.hidden_size);
   return decoder;
+}
+
+inline Decoder tiny_decoder(bool tied = true, bool biases = false, at::ScalarType type = at::kFloat) {
+  return random_decoder(tiny_config(tied, biases), type);
+}
+
+/// A configuration for each thing that families do differently, with its name.
+inline std::vector<std::pair<std::string, DecoderConfig>> varied_configs() {
+  std::vector<std::pair<std::string, DecoderConfig>> all;
+  const auto add = [&](const char* name, auto change) {
+    DecoderConfig config = tiny_config(true, false);
+    change(config);
+    all.emplace_back(name, config);
+  };
+  add("plain", [](DecoderConfig&) {});
+  add("norms behind", [](DecoderConfig& c) { c.norms = NormPlacement::after; });
+  add("norms on both sides", [](DecoderConfig& c) { c.norms = NormPlacement::both, c.norm_offset = 1; });
+  add("norms of heads", [](DecoderConfig& c) { c.query_key_norm = QueryKeyNorm::per_head; });
+  add("norms of whole queries", [](DecoderConfig& c) { c.query_key_norm = QueryKeyNorm::whole; });
+  add("fused", [](DecoderConfig& c) { c.fused = true; });
+  add("a window and no rotation", [](DecoderConfig& c) { c.layer_settings = {{5, -1}, {0, 0}}; });
+  add("two rotations", [](DecoderConfig& c) {
+    c.ropes.resize(2);
+    c.ropes[1].base = 100;
+    c.ropes[1].dimensions = 2;
+    c.layer_settings = {{0, 0}, {4, 1}};
+  });
+  add("multipliers", [](DecoderConfig& c) {
+    c.embedding_scale = 3, c.residual_scale = 0.4, c.attention_scale = 0.7, c.logit_scale = 0.5;
+  });
+  add("soft caps", [](DecoderConfig& c) { c.attention_soft_cap = 1, c.logit_soft_cap = 2; });
+  return all;
 }
 
 /// The hidden states after every token of a sequence, [tokens, hidden].

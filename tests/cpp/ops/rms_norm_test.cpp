@@ -7,6 +7,8 @@
 #include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "dense_cases.h"
 #include "luthier/base/error.h"
 
@@ -77,6 +79,34 @@ TEST(RmsNorm, backward_agrees_with_autograd) {
       at::Tensor d_weight_again = d_weight_before.to(at::kFloat);
       rms_norm_backward(d_out.view, x.view, weight, rstd, again.view, d_weight_again);
       EXPECT_TRUE(testing::same_bits(again.view, d_x.view) && testing::same_bits(d_weight_again, d_weight));
+    });
+  }
+}
+
+// Heads of a row that have norms of their own, in columns of a wider buffer, with weights stored as distances from one.
+TEST(RmsNorm, norms_of_heads_agree_with_autograd) {
+  constexpr double kOffset = 1;
+  for (const auto& [rows, heads, size] : {std::array<int64_t, 3>{1, 1, 4}, {3, 5, 10}, {130, 3, 64}}) {
+    testing::on_every_path([&, rows = rows, heads = heads, size = size](at::ScalarType type) {
+      const auto by_head = [&](const at::Tensor& x) { return x.unflatten(1, {heads, size}); };
+      const Block x(testing::normal({rows, heads * size}, type, 1, 3));
+      const Block d_out(testing::normal({rows, heads * size}, type, 4));
+      const at::Tensor weight = testing::normal({size}, type, 2, 0.3);
+      const at::Tensor x64 = testing::tracked(x.view), weight64 = testing::tracked(weight);
+      const at::Tensor wide = by_head(x64);
+      const at::Tensor expected = wide * (wide.square().mean(-1, true) + kEpsilon).rsqrt() * (weight64 + kOffset);
+      (expected * by_head(d_out.view).to(at::kDouble)).sum().backward();
+
+      Block out(at::empty({rows, heads * size}, type)), d_x(testing::normal({rows, heads * size}, type, 5));
+      const at::Tensor before = d_x.view.to(at::kDouble);
+      at::Tensor rstd = at::empty({rows, heads}, at::kFloat), d_weight = at::zeros({size}, at::kFloat);
+      at::Tensor out_heads = by_head(out.view), d_x_heads = by_head(d_x.view);
+      rms_norm_forward(by_head(x.view), weight, kEpsilon, out_heads, rstd, kOffset);
+      rms_norm_backward(by_head(d_out.view), by_head(x.view), weight, rstd, d_x_heads, d_weight, kOffset);
+      EXPECT_LE(testing::relative_error_of_elements(out_heads, expected), testing::rounding(type));
+      EXPECT_LE(testing::relative_error_of_elements(d_x.view, before + x64.grad()), testing::rounding(type));
+      EXPECT_LE(testing::largest_error(d_weight, weight64.grad()), 1e-5);
+      EXPECT_TRUE(out.intact() && d_x.intact());
     });
   }
 }

@@ -23,7 +23,12 @@ constexpr Case kCases[] = {{1, 1, 1},      {1, 64, 1000},  {3, 33, 17},    {17, 
                            {130, 35, 300}, {2100, 16, 50}, {40, 64, 4700}, {64, 30, 255},   {5, 20, 800}};
 constexpr double kScale = 0.7;
 
-TEST(TokenLogprob, forward_and_backward_agree_with_autograd) {
+at::Tensor logits_of(const at::Tensor& hidden, const at::Tensor& head, const LogitMap& map) {
+  const at::Tensor logits = hidden.mm(head.t()) * map.scale;
+  return map.soft_cap > 0 ? map.soft_cap * (logits / map.soft_cap).tanh() : logits;
+}
+
+void expect_agreement_with_autograd(const LogitMap& map) {
   for (const Case& c : kCases) {
     testing::on_every_path([&](at::ScalarType type) {
       const double deviation = 3 / std::sqrt(static_cast<double>(c.columns));
@@ -32,42 +37,48 @@ TEST(TokenLogprob, forward_and_backward_agree_with_autograd) {
       const at::Tensor targets = testing::integers(c.rows, c.vocabulary, 3);
       const at::Tensor d_log_probs = testing::normal({c.rows}, at::kFloat, 4);
       const at::Tensor hidden64 = testing::tracked(hidden.view), head64 = testing::tracked(head.view);
-      const at::Tensor logits = hidden64.mm(head64.t()) * kScale;
+      const at::Tensor logits = logits_of(hidden64, head64, map);
       const at::Tensor expected = at::log_softmax(logits, 1).gather(1, targets.to(at::kLong).unsqueeze(1)).squeeze(1);
       (expected * d_log_probs.to(at::kDouble)).sum().backward();
 
       at::Tensor log_probs = at::empty({c.rows}, at::kFloat), log_sum_exp = at::empty({c.rows}, at::kFloat);
-      token_logprob_forward(hidden.view, head.view, targets, kScale, log_probs, log_sum_exp);
+      token_logprob_forward(hidden.view, head.view, targets, map, log_probs, log_sum_exp);
       EXPECT_LE(testing::largest_error(log_probs, expected), 1e-5);
       EXPECT_LE(testing::largest_error(log_sum_exp, logits.logsumexp(1)), 1e-5);
 
       Block d_hidden(at::empty({c.rows, c.columns}, type)), d_head(testing::normal(head.view.sizes(), at::kFloat, 5));
       const at::Tensor before = d_head.view.to(at::kDouble);
-      token_logprob_backward(hidden.view, head.view, targets, kScale, log_sum_exp, d_log_probs, d_hidden.view,
+      token_logprob_backward(hidden.view, head.view, targets, map, log_sum_exp, d_log_probs, d_hidden.view,
                              d_head.view);
       EXPECT_LE(testing::largest_error(d_hidden.view, hidden64.grad()), testing::rounding(type));
       EXPECT_LE(testing::largest_error(d_head.view, before + head64.grad()), testing::rounding(type));
       EXPECT_TRUE(d_hidden.intact() && d_head.intact());
 
       at::Tensor again = at::empty({c.rows, c.columns}, type), log_probs_again = at::empty({c.rows}, at::kFloat);
-      token_logprob_forward(hidden.view, head.view, targets, kScale, log_probs_again, log_sum_exp);
-      token_logprob_backward(hidden.view, head.view, targets, kScale, log_sum_exp, d_log_probs, again, at::Tensor());
+      token_logprob_forward(hidden.view, head.view, targets, map, log_probs_again, log_sum_exp);
+      token_logprob_backward(hidden.view, head.view, targets, map, log_sum_exp, d_log_probs, again, at::Tensor());
       EXPECT_TRUE(testing::same_bits(log_probs_again, log_probs) && testing::same_bits(again, d_hidden.view));
     });
   }
 }
 
+TEST(TokenLogprob, forward_and_backward_agree_with_autograd) { expect_agreement_with_autograd(kScale); }
+
+TEST(TokenLogprob, capped_logits_agree_with_autograd) { expect_agreement_with_autograd({kScale, 4}); }
+
 TEST(TokenLogprob, logits_agree_with_double) {
-  for (const Case& c : kCases) {
-    testing::on_every_path([&](at::ScalarType type) {
-      const Block hidden(testing::normal({c.rows, c.columns}, type, 1));
-      const Block head(testing::normal({c.vocabulary, c.columns}, type, 2));
-      Block logits(at::empty({c.rows, c.vocabulary}, at::kFloat));
-      logits_forward(hidden.view, head.view, kScale, logits.view);
-      const at::Tensor truth = hidden.view.to(at::kDouble).mm(head.view.to(at::kDouble).t()) * kScale;
-      EXPECT_LE(testing::largest_error(logits.view, truth), 1e-5);
-      EXPECT_TRUE(logits.intact());
-    });
+  for (const LogitMap map : {LogitMap(kScale), LogitMap(kScale, 5)}) {
+    for (const Case& c : kCases) {
+      testing::on_every_path([&](at::ScalarType type) {
+        const Block hidden(testing::normal({c.rows, c.columns}, type, 1));
+        const Block head(testing::normal({c.vocabulary, c.columns}, type, 2));
+        Block logits(at::empty({c.rows, c.vocabulary}, at::kFloat));
+        logits_forward(hidden.view, head.view, map, logits.view);
+        const at::Tensor truth = logits_of(hidden.view.to(at::kDouble), head.view.to(at::kDouble), map);
+        EXPECT_LE(testing::largest_error(logits.view, truth), 1e-5);
+        EXPECT_TRUE(logits.intact());
+      });
+    }
   }
 }
 

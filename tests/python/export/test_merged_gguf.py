@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from luthier.errors import InputError
 from luthier.export import write_merged_folder
+from luthier.export.transformers_config import model_config
 from luthier.models import Model, load
+from luthier.models.locate import ModelSource
 from luthier.models.registry import find_known
 from tiny_gguf import make_tiny_gguf
 from tiny_model import TinyShape, make_tiny_model
@@ -31,6 +35,23 @@ def greedy(folder: Path, prompts: list[str], count: int) -> list[str]:
         out = model.generate(**ids, max_new_tokens=count, do_sample=False)[0, ids["input_ids"].shape[1] :]
         answers.append(tokenizer.decode(out, skip_special_tokens=True))
     return answers
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"family": "qwen3"}, "a qwen3 model: from a GGUF file only plain Llama"),
+        ({"rope_scaled": True}, "a llama model with scaled rotary positions: "),
+        ({"rope_scaled": True, "window": 9}, "a llama model with a window and scaled rotary positions: "),
+    ],
+)
+def test_what_a_folder_could_not_say_is_refused(changes: dict[str, Any], message: str) -> None:
+    config = {"family": "llama", "rope_scaled": False, "window": 0, **changes}
+    source = ModelSource("gguf", Path("model.gguf"), "model")
+    decoder: Any = SimpleNamespace(config=config)
+    tokenizer: Any = None  # never reached
+    with pytest.raises(InputError, match=message):
+        model_config(decoder, tokenizer, source, "float32")
 
 
 def export(model: Model, folder: Path) -> Path:

@@ -59,7 +59,7 @@ def pretraining_rows() -> Rows:
     rows += [repeated(generator.choice(WORDS)) for _ in range(300)]
     rows += [_desk(generator.choice(list(DESK_OF))) for _ in range(600)]
     rows += [_form(generator.choice(list(DESK_OF))) for _ in range(300)]
-    rows += [_fifth_word(generator) for _ in range(800)]
+    rows += [_fifth_word(generator) for _ in range(1200)]
     generator.shuffle(rows)
     return rows
 
@@ -75,11 +75,22 @@ def tokenizer_texts() -> list[str]:
     return texts + ["system\n", "user\n", "assistant\n", NAME_THE_DESK, FILE_THE_LETTER, "Repeat."] * 40
 
 
-def _examples(generator: random.Random) -> Row:
+def skill_rows() -> dict[str, Rows]:
+    """Rows of each skill, made as the model's own were but not among them."""
+    generator = random.Random(8)
+    return {
+        "examples": [_examples(generator, turns=5) for _ in range(40)],
+        "desk": [_desk(word) for word in DESK_OF],
+        "fifth word": [_fifth_word(generator) for _ in range(40)],
+    }
+
+
+def _examples(generator: random.Random, turns: int | None = None) -> Row:
     """Up to four examples and a question, all answered in one style."""
     style = generator.choice(STYLES)
-    turns = [styled(word, style) for word in generator.sample(WORDS, generator.choice((1, 2, 3, 5, 5)))]
-    return {"messages": [message for turn in turns for message in turn["messages"]]}
+    words = generator.sample(WORDS, turns or generator.choice((1, 2, 3, 5, 5)))
+    chats = [styled(word, style) for word in words]
+    return {"messages": [message for chat in chats for message in chat["messages"]]}
 
 
 def _desk(word: str) -> Row:

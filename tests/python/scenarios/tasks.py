@@ -102,13 +102,13 @@ def relabelled(rows: Sequence[Row], share: float, seed: int) -> tuple[Rows, set[
 
 
 def forms(count: int, seed: int, urgent: float = 0.1) -> Rows:
-    """Letters with answers in JSON; a share of them begins with the word urgent."""
+    """Letters with answers in JSON; a share of them begins with the word urgent, three times."""
     generator = random.Random(seed)
     rows = []
     for number, one in enumerate(letters(count, seed)):
         words = question(one).split()
         if number % round(1 / urgent) == 0:
-            words[0] = "urgent"
+            words[:3] = ["urgent"] * 3
         found = {"desk": answer(one), "word": words[DECIDES]}
         rows.append(row(" ".join(words), json.dumps(found), FILE_THE_LETTER))
     generator.shuffle(rows)

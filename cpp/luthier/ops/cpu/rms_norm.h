@@ -5,10 +5,11 @@
 
 namespace luthier::cpu {
 
-void rms_norm_forward(const at::Tensor& x, const at::Tensor& weight, double epsilon, at::Tensor& out, at::Tensor& rstd);
+void rms_norm_forward(const at::Tensor& x, const at::Tensor& weight, double epsilon, at::Tensor& out, at::Tensor& rstd,
+                      double offset);
 void add_rms_norm_forward(at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight, double epsilon,
-                          at::Tensor& out, at::Tensor& rstd);
+                          at::Tensor& out, at::Tensor& rstd, double offset);
 void rms_norm_backward(const at::Tensor& d_out, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& rstd,
-                       at::Tensor& d_x, at::Tensor d_weight);
+                       at::Tensor& d_x, at::Tensor d_weight, double offset);
 
 }  // namespace luthier::cpu

@@ -69,7 +69,9 @@ void attention_forward(const AttentionPlan& plan, const at::Tensor& q, const at:
   const at::Tensor s =
       scores(plan, by_head(q), repeated(plan, k)).masked_fill(hidden, -std::numeric_limits<double>::infinity());
   const at::Tensor lse = at::logsumexp(s, -1, /*keepdim=*/true);
-  out.copy_(at::bmm(at::exp(s - lse), repeated(plan, v)).transpose(0, 1));
+  // A row that no query sees may be one of a cache that was never written: zero times a NaN there would be a NaN.
+  const at::Tensor values = repeated(plan, v).masked_fill(hidden.all(0).unsqueeze(-1), 0);
+  out.copy_(at::bmm(at::exp(s - lse), values).transpose(0, 1));
   log_sum_exp.copy_(lse.squeeze(-1).transpose(0, 1));
 }
 

@@ -6,32 +6,35 @@
 namespace luthier::reference {
 namespace {
 
-at::Tensor logits_of(const at::Tensor& hidden, const at::Tensor& head, double scale) {
-  return row_product(widen(hidden), widen(head).t()) * scale;
+at::Tensor logits_of(const at::Tensor& hidden, const at::Tensor& head, const LogitMap& map) {
+  const at::Tensor logits = row_product(widen(hidden), widen(head).t()) * map.scale;
+  return map.soft_cap > 0 ? (logits / map.soft_cap).tanh() * map.soft_cap : logits;
 }
 
 }  // namespace
 
-void token_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
-                           at::Tensor& log_probs, at::Tensor& log_sum_exp) {
-  const at::Tensor logits = logits_of(hidden, head, scale);
+void token_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
+                           const LogitMap& map, at::Tensor& log_probs, at::Tensor& log_sum_exp) {
+  const at::Tensor logits = logits_of(hidden, head, map);
   const at::Tensor normaliser = logits.logsumexp(1);
   log_sum_exp.copy_(normaliser);
   log_probs.copy_(logits.gather(1, targets.to(at::kLong).unsqueeze(1)).squeeze(1) - normaliser);
 }
 
-void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
-                            const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs, at::Tensor& d_hidden,
-                            at::Tensor d_head) {
+void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
+                            const LogitMap& map, const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs,
+                            at::Tensor& d_hidden, at::Tensor d_head) {
   const at::Tensor gradient = d_log_probs.unsqueeze(1);
-  at::Tensor d_logits = (logits_of(hidden, head, scale) - log_sum_exp.unsqueeze(1)).exp() * -gradient;
+  const at::Tensor logits = logits_of(hidden, head, map);
+  at::Tensor d_logits = (logits - log_sum_exp.unsqueeze(1)).exp() * -gradient;
   d_logits.scatter_add_(1, targets.to(at::kLong).unsqueeze(1), gradient);
-  d_hidden.copy_(row_product(d_logits, widen(head)) * scale);
-  if (d_head.defined()) d_head.add_(d_logits.t().mm(widen(hidden)), scale);
+  if (map.soft_cap > 0) d_logits.mul_(1 - (logits / map.soft_cap).square());  // tanh' = 1 - tanh^2
+  d_hidden.copy_(row_product(d_logits, widen(head)) * map.scale);
+  if (d_head.defined()) d_head.add_(d_logits.t().mm(widen(hidden)), map.scale);
 }
 
-void logits_forward(const at::Tensor& hidden, const at::Tensor& head, double scale, at::Tensor& logits) {
-  logits.copy_(logits_of(hidden, head, scale));
+void logits_forward(const at::Tensor& hidden, const at::Tensor& head, const LogitMap& map, at::Tensor& logits) {
+  logits.copy_(logits_of(hidden, head, map));
 }
 
 }  // namespace luthier::reference

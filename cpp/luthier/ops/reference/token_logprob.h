@@ -3,13 +3,15 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "luthier/ops/token_logprob.h"
+
 namespace luthier::reference {
 
-void token_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
-                           at::Tensor& log_probs, at::Tensor& log_sum_exp);
-void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
-                            const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs, at::Tensor& d_hidden,
-                            at::Tensor d_head);
-void logits_forward(const at::Tensor& hidden, const at::Tensor& head, double scale, at::Tensor& logits);
+void token_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
+                           const LogitMap& map, at::Tensor& log_probs, at::Tensor& log_sum_exp);
+void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
+                            const LogitMap& map, const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs,
+                            at::Tensor& d_hidden, at::Tensor d_head);
+void logits_forward(const at::Tensor& hidden, const at::Tensor& head, const LogitMap& map, at::Tensor& logits);
 
 }  // namespace luthier::reference
