@@ -108,9 +108,9 @@ def _gguf_model(choice: Choice, model: Model) -> Planned:
 
     planned = GgufModel(model.decoder, model.tokenizer, model.source, choice.gguf_type)
     types = planned.types
-    warnings: tuple[str, ...] = ()
+    warnings = planned.lost
     if choice.gguf_type not in types:
-        warnings = (
+        warnings += (
             f"no tensor of this model has rows of whole blocks of {choice.gguf_type}: they are stored as "
             f"{describe_types(types)}",
         )

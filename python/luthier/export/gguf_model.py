@@ -38,6 +38,9 @@ class PlannedTensor:
         return stored_bytes(self.shape, self.kind)
 
 
+_WINDOW_KEY = "attention.sliding_window"
+
+
 class GgufModel:
     """What `decoder`, its adapter merged, becomes as a GGUF file of type `kind` (F32, F16, BF16, Q8_0, Q4_0, Q4_K).
 
@@ -55,6 +58,17 @@ class GgufModel:
         else:
             self._keys, self._extra = _from_folder(source.path, self._family, decoder.config, tokenizer)
         self.tensors = list(self._plan())
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """What such a file cannot say of this model, and what follows: for each a sentence."""
+        window = int(self._decoder.config["window"])
+        if not window or _WINDOW_KEY in self._family.keys:
+            return ()
+        return (
+            f"GGUF files of {self._family.architecture} do not hold the model's sliding window: after {window:,} "
+            "tokens their readers attend to more than this model does, and may answer otherwise",
+        )
 
     @property
     def types(self) -> dict[str, int]:

@@ -139,3 +139,17 @@ def test_scaled_positions_come_back(kind: str, tmp_path: Path) -> None:
     assert distance(model.logits(IDS), plain.logits(IDS)) > 1e-2
     GgufModel(model.decoder, model.tokenizer, model.source, "F32").write(tmp_path / "model.gguf")
     assert distance(load(tmp_path / "model.gguf", dtype="float32").logits(IDS), model.logits(IDS)) <= 1e-5
+
+
+@pytest.mark.parametrize(("name", "told"), [("mistral", True), ("qwen2", True), ("phi3", False), ("gemma2", False)])
+def test_a_window_that_the_file_cannot_hold_is_told(name: str, told: bool, tmp_path: Path) -> None:
+    window = {"sliding_window": 4, "use_sliding_window": True, "max_window_layers": 0}
+    model = make_model(name, tmp_path / "model", window)
+    assert model.decoder.config["window"] == 4
+    lost = GgufModel(model.decoder, model.tokenizer, model.source, "F32").lost
+    assert (len(lost) == 1 and "after 4 tokens" in lost[0]) if told else lost == ()
+
+
+def test_a_model_without_a_window_loses_nothing(tmp_path: Path) -> None:
+    model = make_model("llama", tmp_path / "model")
+    assert GgufModel(model.decoder, model.tokenizer, model.source, "F32").lost == ()

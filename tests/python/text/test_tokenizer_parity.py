@@ -102,6 +102,25 @@ def test_a_gguf_file_gives_the_ids_of_the_model_that_it_was_made_from(family: Pi
     assert tokens.adds_bos and folder.adds_bos
 
 
+def test_pieces_of_spaces_with_the_lowest_score_are_merged_last(tmp_path: Path) -> None:
+    """So they are in the models of Llama 2 and Mistral, where they have low ids nevertheless."""
+    model = model_proto(LLAMA)
+    spaces = [id for id, piece in enumerate(model.pieces) if set(piece.piece) == {"▁"} and len(piece.piece) > 1]
+    for id in spaces:
+        model.pieces[id].score = -1e9
+    (write_folder(LLAMA, tmp_path) / "tokenizer.model").write_bytes(model.SerializeToString())
+    scores = [piece.score for piece in model.pieces]
+    texts = ["a  is", *strings(LLAMA.control, 2000, seed=3)]
+    theirs = sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
+    wanted = theirs.encode(texts)
+    for tokens in (
+        Tokenizer.from_folder(tmp_path),
+        Tokenizer.from_gguf_metadata(metadata_of(LLAMA, **{"tokenizer.ggml.scores": scores})),
+    ):
+        assert [tokens.token(id) for id in tokens.encode_text("a  is")] == ["▁a", "▁", "▁is"]
+        assert_same(texts, ids(tokens, texts), wanted)
+
+
 def test_tokenizer_json_gives_the_ids_and_the_text_of_transformers(
     gguf_metadata: dict[str, Any], tmp_path: Path
 ) -> None:
