@@ -34,6 +34,8 @@ instruction sets {sets}. A model is computed as its family only if every cell sa
 - bf16: losses within 2 % of fp32
 - GGUF: a GGUF file with the same weights gives the same logits; a dash where such files do not hold these settings
 
+The real weights of SmolLM2 135M and Gemma 3 270M, from their GGUF files, are compared in the same way.
+
 | model type | what the case shows | {columns} |
 |---|---|{rules}|
 """
