@@ -53,7 +53,7 @@ wheel: $(VENV)/.build
 sanitize: $(VENV)/.build
 	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLUTHIER_SANITIZE=ON -DLUTHIER_BUILD_TESTS=ON \
 	  -DPython_EXECUTABLE=$(abspath $(BIN)/python) -DCMAKE_PREFIX_PATH=$$($(BIN)/python -m pybind11 --cmakedir)
-	$(BIN)/cmake --build build/sanitize
+	$(BIN)/cmake --build build/sanitize --target cpp_tests
 	ASAN_OPTIONS=detect_leaks=0 ctest --test-dir build/sanitize --output-on-failure
 
 # The environment: what builds, then Luthier itself in editable form with its pinned dependencies.

@@ -50,16 +50,3 @@ def ours(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     side = OurSide(request.param, tmp_path_factory.mktemp("ours"))
     yield side
     side.close()
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--write-compatibility` writes what test_families.py found to docs/reference/compatibility.md."""
-    parser.addoption("--write-compatibility", action="store_true", help="write docs/reference/compatibility.md")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Puts the table to work where it is asked for."""
-    if config.getoption("--write-compatibility"):
-        from compatibility import CompatibilityTable
-
-        config.pluginmanager.register(CompatibilityTable(), "compatibility")

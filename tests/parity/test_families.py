@@ -1,6 +1,6 @@
 """Every family: fp32 logits, gradients and greedy tokens equal those of Transformers and PEFT with the same weights.
 
-With `--write-compatibility` what passed becomes the table docs/reference/compatibility.md.
+With `--write-compatibility` what passed becomes a table of docs/reference/compatibility.md.
 """
 
 from __future__ import annotations

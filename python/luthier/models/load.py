@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from luthier.errors import InputError
 from luthier.models.locate import ModelSource, locate
 from luthier.models.model import Model
+from luthier.text.files import has_tokenizer
 
 if TYPE_CHECKING:
     from luthier import _core
@@ -21,13 +22,14 @@ _DTYPES = ("bfloat16", "float32")
 def load(model: str | PathLike[str], adapter: str | PathLike[str] | None = None, dtype: str = "bfloat16") -> Model:
     """A model to look into: a Transformers folder, a GGUF file, a known name or a hub id, with a PEFT adapter folder.
 
-    `dtype` is what the weights are held in: "bfloat16" or "float32". Raises InputError that names what is wrong.
+    `dtype` is what the weights are held in: "bfloat16" or "float32". A folder without a tokenizer gives a model for
+    token ids: `logits` and `generate_ids`. Raises InputError that names what is wrong.
     """
     if dtype not in _DTYPES:
         raise InputError(f"[load] dtype is '{dtype}'; it must be one of {', '.join(_DTYPES)}")
     source = locate(model if isinstance(model, str) else Path(model))
     decoder = load_decoder(source, dtype)
-    tokenizer = load_tokenizer(source)
+    tokenizer = None if source.kind == "folder" and not has_tokenizer(source.path) else load_tokenizer(source)
     config = None if adapter is None else attach_adapter(decoder, Path(adapter))
     return Model(decoder, tokenizer, source, config)
 

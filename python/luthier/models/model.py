@@ -36,17 +36,35 @@ class Model:
     """A decoder, its tokenizer and perhaps an adapter. Make one with `luthier.load`.
 
     `source` says where the weights came from; `adapter` is the configuration of the attached adapter or None; `encoder`
-    turns Records into token ids.
+    turns Records into token ids. Without a tokenizer only `logits` and `generate_ids` can be used.
     """
 
     def __init__(
-        self, decoder: _core.Decoder, tokenizer: Tokenizer, source: ModelSource, adapter: AdapterConfig | None = None
+        self,
+        decoder: _core.Decoder,
+        tokenizer: Tokenizer | None,
+        source: ModelSource,
+        adapter: AdapterConfig | None = None,
     ) -> None:
         self.decoder = decoder
-        self.tokenizer = tokenizer
         self.source = source
         self.adapter = adapter
-        self.encoder = ChatEncoder(tokenizer)
+        self._encoder = None if tokenizer is None else ChatEncoder(tokenizer)
+
+    @property
+    def encoder(self) -> ChatEncoder:
+        """Turns Records into token ids. Raises InputError where the model's folder has no tokenizer."""
+        if self._encoder is None:
+            raise InputError(
+                f"{self.source.path}: there is no tokenizer in this folder, so that the model takes token ids only "
+                "(Model.logits, Model.generate_ids); for texts put its tokenizer.json or tokenizer.model there"
+            )
+        return self._encoder
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Raises InputError where the model's folder has none."""
+        return self.encoder.tokenizer
 
     def logits(self, ids: Sequence[int]) -> torch.Tensor:
         """The logits after each token of `ids`: [tokens, vocabulary], fp32. Raises InputError for ids out of range."""
@@ -86,6 +104,25 @@ class Model:
         trainer = _core.Trainer(self.decoder, mode, _MICRO_TOKENS, 0.0, 0.0)
         loss, gradients = trainer.loss_and_gradients(dataset, list(range(len(dataset))))
         return loss, gradients
+
+    def generate_ids(
+        self,
+        prompts: Sequence[Sequence[int]],
+        max_new_tokens: int = 40,
+        ends: Sequence[int] = (),
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[list[int]]:
+        """The token ids that follow each prompt's: at most `max_new_tokens`, up to the first of `ends` and without it.
+
+        Needs no tokenizer. Raises InputError for ids out of range and prompts without room for `max_new_tokens`.
+        """
+        from luthier import _core
+
+        answers: list[list[int]] = _core.generate(
+            self.decoder, [list(prompt) for prompt in prompts], max_new_tokens, list(ends), temperature, seed
+        )
+        return answers
 
     @overload
     def generate(

@@ -35,6 +35,14 @@ class TokenizerFiles:
     tool_template: str | None = None
 
 
+_SOURCES = ("tokenizer.json", MODEL_FILE, "spiece.model")
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder holds a tokenizer in a form that is read."""
+    return any((folder / name).exists() for name in _SOURCES)
+
+
 def read_tokenizer_files(folder: Path) -> TokenizerFiles:
     """tokenizer.json counts where it is there, since it says more than a sentencepiece model.
 
@@ -42,10 +50,9 @@ def read_tokenizer_files(folder: Path) -> TokenizerFiles:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder")
-    names = ("tokenizer.json", MODEL_FILE, "spiece.model")
-    source = next((folder / name for name in names if (folder / name).exists()), None)
+    source = next((folder / name for name in _SOURCES if (folder / name).exists()), None)
     if source is None:
-        raise InputError(f"{folder / names[0]}: the file is missing, and there is no {MODEL_FILE} either")
+        raise InputError(f"{folder / _SOURCES[0]}: the file is missing, and there is no {MODEL_FILE} either")
     config = _optional(folder / "tokenizer_config.json")
     description: dict[str, Any] | PieceDescription
     if source.suffix == ".json":

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from delivery_case import WIDE, change_json, left_in
+from delivery_case import WIDE, change_json, left_in, named
 from fit_case import FitCase, make_case, write_rows
 from luthier import durable
 from luthier.delivery import Export
@@ -37,10 +37,6 @@ EVERY: list[dict[str, Any]] = [
     {"format": "gguf-lora"},
     {"format": "gguf-lora", "dtype": "float16"},
 ]
-
-
-def named(options: dict[str, Any]) -> str:
-    return " ".join(str(value) for value in options.values())
 
 
 @pytest.mark.parametrize("options", EVERY, ids=named)

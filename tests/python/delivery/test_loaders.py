@@ -10,7 +10,7 @@ from typing import Any
 
 import gguf
 import pytest
-from delivery_case import WIDE, left_in
+from delivery_case import WIDE, left_in, named
 from fit_case import make_case
 from luthier.delivery import loaders
 from luthier.delivery.formats import CHECKS
@@ -49,7 +49,7 @@ def checked(run: Run, place: Path, **options: Any) -> dict[str, Any]:
         {"format": "gguf", "quant": "Q4_K", "check": ["transformers"]},
         {"format": "peft", "check": ["peft"]},
     ],
-    ids=str,
+    ids=named,
 )
 def test_transformers_and_peft_answer_as_the_trained_model(
     options: dict[str, Any], run: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -190,7 +190,7 @@ def test_reading_again_finds_values_that_are_none(run: Run, tmp_path: Path) -> N
         {"format": "gguf", "quant": "Q4_K"},
         {"format": "gguf-lora"},
     ],
-    ids=str,
+    ids=named,
 )
 def test_llama_cpp_answers_as_the_trained_model(options: dict[str, Any], run: Run, tmp_path: Path) -> None:
     need_llama_cpp()

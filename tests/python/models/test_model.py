@@ -162,3 +162,23 @@ def _records(rows: list[list[dict[str, str]]]) -> list[Any]:
     from luthier.models.conversations import training_records
 
     return training_records(rows)
+
+
+def test_a_folder_without_a_tokenizer_takes_token_ids(tmp_path: Path) -> None:
+    folder = make_tiny_model(tmp_path / "model")
+    whole = load(folder, dtype="float32")
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        (folder / name).unlink(missing_ok=True)
+    model = load(folder, dtype="float32")
+    assert torch.equal(model.logits([3, 4, 5]), whole.logits([3, 4, 5]))
+    (answer,) = model.generate_ids([[3, 4, 5]], max_new_tokens=6)
+    tokens = [3, 4, 5]
+    for token in answer:
+        assert int(model.logits(tokens)[-1].argmax()) == token
+        tokens.append(token)
+    assert len(answer) == 6
+    assert model.generate_ids([[3, 4, 5]], 6, ends=[answer[2]])[0] == answer[: answer.index(answer[2])]
+    with pytest.raises(InputError, match="there is no tokenizer in this folder"):
+        model.generate("hello")
+    with pytest.raises(InputError, match="token 99999"):
+        model.generate_ids([[3, 99999]])
