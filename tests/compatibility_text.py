@@ -17,14 +17,16 @@ computed as its family only if every cell says yes.
 - forest: rows that share prefixes have the loss and gradients that they have one by one
 - bf16: losses within 2 % of fp32
 - GGUF: a GGUF file with the same weights gives the same logits; a dash where such files do not hold these settings
+
+The real weights of SmolLM2 135M and Gemma 3 270M, from their GGUF files, are compared in the same way.
 """
 
 TOKENIZERS = """## Tokenizers
 
 Ids of 10,000 strings (many scripts, emoji, control characters, long runs of spaces, text that spells control tokens),
 equal to those of the sentencepiece library and of Transformers from the same files, and from a GGUF file that holds the
-same model. Where Transformers and sentencepiece differ (a text that begins with a space, runs of more than 31 spaces),
-Luthier does as sentencepiece.
+same model. Where Transformers and sentencepiece differ (a text that begins with a space, runs of more than 31 spaces,
+models whose pieces of spaces have the lowest scores), [Luthier does as sentencepiece](tokenizers.md).
 """
 
 TEMPLATES = """## Chat templates
