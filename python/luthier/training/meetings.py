@@ -7,6 +7,7 @@ they wait anyway, and none waits in vain. Whatever else is exchanged comes after
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -34,7 +35,7 @@ class Meetings:
         """Connects to the others as the environment says. Raises LuthierError when they do not find each other."""
         self._rank = rank
         self._count = count
-        self._group, self._owns_all = _connect()
+        self._group = _connect()
         self._over = False  # all know of an error, or a process is lost: no more meetings
         self.asked = StopRequest()
         self.agreed = StopRequest()
@@ -83,8 +84,6 @@ class Meetings:
         from torch import distributed
 
         distributed.destroy_process_group(self._group)
-        if self._owns_all and distributed.is_initialized():
-            distributed.destroy_process_group()  # else its threads may still run when the process ends, and abort it
 
     def _exchange(self, values: Sequence[float], error: BaseException | None) -> tuple[float, ...]:
         import torch
@@ -143,17 +142,28 @@ class Meetings:
             ) from error
 
 
-def _connect() -> tuple[Any, bool]:
-    """A gloo group of all processes, and whether the default group is ours too: a script may have made it before."""
+def _connect() -> Any:
+    """A gloo group of all processes."""
     from luthier.native import load_core
 
     load_core()  # checks torch before it is used
     from torch import distributed
 
     try:
-        ours = not distributed.is_initialized()
-        if ours:
+        if not distributed.is_initialized():
             distributed.init_process_group("gloo")
-        return distributed.new_group(backend="gloo", timeout=_PATIENCE), ours
+            atexit.register(_leave)
+        return distributed.new_group(backend="gloo", timeout=_PATIENCE)
     except (RuntimeError, ValueError) as error:
         raise LuthierError(f"cannot connect to the other processes of the run: {error}") from error
+
+
+def _leave() -> None:
+    """Ends the default group with the process: its threads would abort it. Not before, since it cannot be made again
+    under the same torchrun: the old addresses are still in its store.
+    """
+    from torch import distributed
+
+    if distributed.is_initialized():
+        with suppress(RuntimeError):
+            distributed.destroy_process_group()
