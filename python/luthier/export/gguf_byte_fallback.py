@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from luthier.errors import InputError
-from luthier.export.gguf_keys import GgufKey
+from luthier.export.gguf_keys import GgufKey, check_rows
 from luthier.export.pre_tokenizer import PROBES
 from luthier.text.piece_model import PieceKind
 
@@ -34,12 +34,7 @@ def byte_fallback_keys(tokenizer: Tokenizer, rows: int) -> list[GgufKey]:
     model = tokenizer.description["model"]
     texts = {int(id): str(text) for text, id in model["vocab"].items()}
     added = {id: text for text, id in tokenizer.added_tokens.items()}
-    largest = max([*texts, *added])
-    if largest >= rows:
-        raise InputError(
-            f"[export] the tokenizer has {largest + 1:,} tokens, but the model has rows for {rows:,}; they do not "
-            "belong together"
-        )
+    check_rows(max([*texts, *added]) + 1, rows)
     ranks = _first_merges(model["merges"])
     kinds = [_kind(id, texts, added, tokenizer) for id in range(rows)]
     names = [added.get(id, texts.get(id, f"[PAD{id}]")) for id in range(rows)]

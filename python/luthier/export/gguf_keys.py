@@ -101,11 +101,7 @@ def tokenizer_keys(tokenizer: Tokenizer, rows: int) -> list[GgufKey]:
     texts = {int(id): str(text) for text, id in model["vocab"].items()} | {
         id: text for text, id in tokenizer.added_tokens.items()
     }
-    if max(texts) >= rows:
-        raise InputError(
-            f"[export] the tokenizer has {max(texts) + 1:,} tokens, but the model has rows for {rows:,}; they do not "
-            "belong together"
-        )
+    check_rows(max(texts) + 1, rows)
     added = set(tokenizer.added_tokens.values())
     types = [
         _UNUSED
@@ -130,6 +126,15 @@ def tokenizer_keys(tokenizer: Tokenizer, rows: int) -> list[GgufKey]:
     pre = pre_tokenizer_name(tokenizer, {key.name: key.value for key in keys})
     keys.insert(1, GgufKey("tokenizer.ggml.pre", pre, "STRING"))
     return keys
+
+
+def check_rows(tokens: int, rows: int) -> None:
+    """Raises InputError where a tokenizer has more tokens than a model's embedding has rows."""
+    if tokens > rows:
+        raise InputError(
+            f"[export] the tokenizer has {tokens:,} tokens, but the model has rows for {rows:,}; they do not belong "
+            "together"
+        )
 
 
 def _other_keys(tokenizer: Tokenizer) -> list[GgufKey]:

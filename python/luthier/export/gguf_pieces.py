@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from luthier.errors import InputError
-from luthier.export.gguf_keys import GgufKey
+from luthier.export.gguf_keys import GgufKey, check_rows
 from luthier.text.piece_model import Algorithm, PieceKind
 
 if TYPE_CHECKING:
@@ -28,11 +28,7 @@ def piece_keys(pieces: PieceBackend, rows: int) -> list[GgufKey]:
             "[export] the tokenizer is a sentencepiece model of words or characters, which GGUF files cannot hold; use "
             "--format merged or peft"
         )
-    if pieces.size > rows:
-        raise InputError(
-            f"[export] the tokenizer has {pieces.size:,} tokens, but the model has rows for {rows:,}; they do not "
-            "belong together"
-        )
+    check_rows(pieces.size, rows)
     texts = [f"[PAD{id}]" for id in range(rows)]
     scores = [0.0] * rows
     kinds = [int(PieceKind.UNUSED)] * rows
