@@ -30,16 +30,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return load(make_tiny_model(folder, TinyShape(layers=2, max_positions=200)), dtype="float32")
 
 
-@pytest.fixture
-def train(tmp_path: Path) -> Path:
-    return write_rows(tmp_path / "train.jsonl", questions(40))
-
-
-@pytest.fixture
-def test(tmp_path: Path) -> Path:
-    return write_rows(tmp_path / "test.jsonl", questions(12, 100))
-
-
 def test_all_baselines_and_their_files(model: Model, train: Path, test: Path, tmp_path: Path) -> None:
     tuned = evaluate(model, test, calibration_rows=0)
     hosted = tmp_path / "hosted.jsonl"

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from baseline_rows import questions, write_rows
 from luthier.baselines import baseline
 from luthier.baselines.files import read_baselines
 from luthier.baselines.show import cells
@@ -26,16 +25,6 @@ SIMPLE = ["most frequent answer", "TF-IDF + logistic regression", "nearest train
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     folder = tmp_path_factory.mktemp("base") / "model"
     return load(make_tiny_model(folder, TinyShape(layers=2, max_positions=300)), dtype="float32")
-
-
-@pytest.fixture
-def train(tmp_path: Path) -> Path:
-    return write_rows(tmp_path / "train.jsonl", questions(40))
-
-
-@pytest.fixture
-def test(tmp_path: Path) -> Path:
-    return write_rows(tmp_path / "test.jsonl", questions(12, 100))
 
 
 def both(names: list[str]) -> list[str]:

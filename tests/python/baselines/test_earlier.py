@@ -17,16 +17,6 @@ from luthier.records import read
 
 
 @pytest.fixture
-def train(tmp_path: Path) -> Path:
-    return write_rows(tmp_path / "train.jsonl", questions(40))
-
-
-@pytest.fixture
-def test(tmp_path: Path) -> Path:
-    return write_rows(tmp_path / "test.jsonl", questions(12, 100))
-
-
-@pytest.fixture
 def before(train: Path, test: Path, tmp_path: Path) -> Baselines:
     return baseline(train, test=test, out=tmp_path / "before")
 
