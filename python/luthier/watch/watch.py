@@ -52,7 +52,7 @@ def watch_run(
     notes: list[str] = []
     if labels and not answers:
         notes.append("accuracy is not measured, since the model was not asked")
-    features = row_features(records, load_tokenizer(locate(_tokenizer_of(run))))
+    features = row_features(records, _tokenizer_of(run))
     shifts = input_shifts(reference, features)
     if reference.vocabulary is None:
         notes.append("words are not compared: the run had too few different training rows to learn them from")
@@ -81,9 +81,12 @@ def watch_run(
     )
 
 
-def _tokenizer_of(run: Run) -> str:
+def _tokenizer_of(run: Run) -> Tokenizer:
+    """The base model's tokenizer with the tokens that the run added, or that of a model trained whole."""
     settings = run.settings
-    return str(settings["model"] if settings["adapter"] == "lora" else run.folder / "model")
+    if settings["adapter"] != "lora":
+        return load_tokenizer(locate(str(run.folder / "model")))
+    return load_tokenizer(locate(str(settings["model"]))).with_tokens(settings.get("add_token") or ())
 
 
 def _answers(
