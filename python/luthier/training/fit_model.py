@@ -68,7 +68,7 @@ def give_rows(decoder: Decoder, tokenizer: Tokenizer, settings: FitSettings) -> 
     return range(first, first + len(texts))
 
 
-def attach(decoder: Decoder, adapter: Lora, seed: int, base_model: str, tokens: range = range(0)) -> AdapterConfig:
+def attach(decoder: Decoder, adapter: Lora, seed: int, base_model: str, tokens: range) -> AdapterConfig:
     """Gives the decoder a new adapter, or the one in `adapter.init`, and makes the rows of `tokens` a part of it; returns
     the configuration to save with the result.
 

@@ -18,6 +18,7 @@ from luthier.watch.result import Watch
 from luthier.watch.shifts import Shift, answer_length_shift, class_shift, corrected, input_shifts
 
 if TYPE_CHECKING:
+    from luthier.text.tokenizer import Tokenizer
     from luthier.training.run import Run
 
 _EXTRA_TOKENS = 8
@@ -39,8 +40,6 @@ def watch_run(
     The rows are read as those of the run, unless `reading`, options of `luthier.read`, says otherwise. Raises
     InputError for what cannot be read, and for a run without a reference.
     """
-    from luthier.models.load import load_tokenizer
-    from luthier.models.locate import locate
 
     reference = Reference.load(run.folder / REFERENCE_FILE)
     purpose: Purpose = "train" if labels else "prompt"
@@ -83,6 +82,9 @@ def watch_run(
 
 def _tokenizer_of(run: Run) -> Tokenizer:
     """The base model's tokenizer with the tokens that the run added, or that of a model trained whole."""
+    from luthier.models.load import load_tokenizer
+    from luthier.models.locate import locate
+
     settings = run.settings
     if settings["adapter"] != "lora":
         return load_tokenizer(locate(str(run.folder / "model")))

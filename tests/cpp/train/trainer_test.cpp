@@ -11,6 +11,7 @@
 #include "../model/tiny_decoder.h"
 #include "all_examples.h"
 #include "luthier/adapter/lora.h"
+#include "luthier/adapter/token_rows.h"
 #include "luthier/base/error.h"
 
 namespace luthier {
@@ -107,6 +108,40 @@ TEST(Trainer, GradientsOfAnAdapterAreTheSlopesOfTheLoss) {
   Decoder decoder = tiny_decoder(false, true);
   std::vector<Parameter> parameters = lora_parameters(decoder);
   expect_gradients_by_differences(decoder, parameters);
+}
+
+TEST(Trainer, GradientsOfTheRowsOfTokensAreTheSlopesOfTheLoss) {
+  for (const bool tied : {true, false}) {
+    DecoderConfig config = testing::tiny_config(tied, true);
+    config.embedding_scale = 1.7, config.logit_scale = 0.6;
+    Decoder decoder = testing::random_decoder(config);
+    std::vector<Parameter> parameters = attach_lora(decoder, {3, 6, {"layers.1.mlp.down_proj"}, false}, 1);
+    train_lora(decoder, parameters, true);
+    // Tokens that rows read and predict.
+    std::vector<Parameter> rows = attach_token_rows(decoder, {17, 4});
+    EXPECT_EQ(rows.size(), tied ? 1u : 2u);
+    train_token_rows(decoder, rows, true);
+    expect_gradients_by_differences(decoder, rows);
+  }
+}
+
+TEST(Trainer, RowsOfTokensLearnAndTheOthersStay) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    Decoder decoder = tiny_decoder(true, false, type);
+    std::vector<Parameter> parameters = attach_lora(decoder, {2, 4, {"q_proj"}, false}, 1);
+    for (Parameter& rows : attach_token_rows(decoder, {17, 4})) parameters.push_back(rows);
+    train_lora(decoder, parameters, true);
+    train_token_rows(decoder, parameters, true);
+    const at::Tensor before = decoder.embedding.value.clone();
+    Dataset data = make_dataset();
+    Trainer trainer(decoder, parameters, {});
+    for (int i = 0; i < 3; ++i) trainer.step(data, all(data), 1e-1);
+    const at::Tensor& after = decoder.embedding.value;
+    EXPECT_TRUE(after.narrow(0, 0, 17).equal(before.narrow(0, 0, 17)));
+    EXPECT_TRUE(after.narrow(0, 21, 2).equal(before.narrow(0, 21, 2)));
+    EXPECT_GT(relative_error(after.narrow(0, 17, 4), before.narrow(0, 17, 4)), 1e-2);
+    EXPECT_TRUE(after.narrow(0, 17, 4).equal(parameters.back().master.to(type)));
+  }
 }
 
 TEST(Trainer, MicroBatchesChangeNeitherLossNorGradient) {
