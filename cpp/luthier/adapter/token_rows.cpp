@@ -86,11 +86,12 @@ std::vector<Parameter> attach_token_rows(Decoder& decoder, const TokenRange& tok
   const std::vector<int64_t> shape{tokens.count, decoder.config.hidden_size};
   size_t expected = 0;
   for (const auto& [name, matrix] : token_matrices(decoder)) {
-    const auto found = tensors.find(token_rows_name(name));
-    if (found == tensors.end()) fail_input("the adapter does not fit the model: ", token_rows_name(name), " is missing");
+    const std::string wanted = token_rows_name(name);
+    const auto found = tensors.find(wanted);
+    if (found == tensors.end()) fail_input("the adapter does not fit the model: ", wanted, " is missing");
     if (found->second.sizes() != at::IntArrayRef(shape)) {
-      fail_input("the adapter does not fit the model: ", found->first, " has shape ", found->second.sizes(),
-                 " and not ", at::IntArrayRef(shape));
+      fail_input("the adapter does not fit the model: ", wanted, " has shape ", found->second.sizes(), " and not ",
+                 at::IntArrayRef(shape));
     }
     ++expected;
   }

@@ -27,7 +27,7 @@ std::string token_rows_name(const std::string& weight);
 /// InputError when the decoder lacks the rows.
 std::vector<Parameter> attach_token_rows(Decoder& decoder, const TokenRange& tokens);
 
-/// The same with the values of a PEFT file, which the decoder then holds. Throws InputError that names a tensor which is
+/// The same with the values of a PEFT file, which the decoder then holds. Throws InputError that names a tensor that is
 /// missing, left over or of the wrong shape; then nothing is changed.
 std::vector<Parameter> attach_token_rows(Decoder& decoder, const TokenRange& tokens,
                                          const std::map<std::string, at::Tensor>& tensors);

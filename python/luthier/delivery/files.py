@@ -137,10 +137,10 @@ def _gguf_adapter(subject: Subject, choice: Choice, model: Model) -> Planned:
     from luthier.export.gguf_names import gguf_family
 
     adapter, tensors = _adapter(subject, choice)
-    if adapter.config.trained_tokens is not None:
+    if (trained := adapter.config.trained_tokens) is not None:
         raise InputError(
-            f"[export] {subject.name} added {len(adapter.config.trained_tokens.ids):,} tokens, whose rows a GGUF adapter "
-            "cannot hold; use --format gguf, merged or peft"
+            f"[export] {subject.name} added {len(trained.ids):,} tokens, whose rows a GGUF adapter cannot hold; use "
+            "--format gguf, merged or peft"
         )
     shape = model.decoder.config
     gguf_family(str(shape["family"]))  # refused now and not when half is written

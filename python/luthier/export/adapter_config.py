@@ -188,7 +188,8 @@ def _trained_tokens(value: Any) -> TrainedTokens | None:
     given: Mapping[Any, Any] = value if isinstance(value, dict) else {EMBEDDING: value}
     matrices = tuple(sorted(str(name).rpartition(".")[2] for name in given))
     if matrices not in ((EMBEDDING,), (EMBEDDING, HEAD)):
-        raise InputError(f"trainable_token_indices names {', '.join(map(str, given))}; it can be {EMBEDDING} and {HEAD}")
+        names = ", ".join(map(str, given))
+        raise InputError(f"trainable_token_indices names {names}; it can be {EMBEDDING}, alone or with {HEAD}")
     first, *others = given.values()
     if not isinstance(first, list) or not all(type(id) is int and id >= 0 for id in first) or not first:
         raise InputError(f"trainable_token_indices is {value!r}; it must be a list of token ids")

@@ -43,8 +43,8 @@ def check_read_and_written(backend: Backend, ids: Sequence[int], texts: Sequence
         read, written = backend.encode([text], first=False)[0][0], backend.decode([id])
         if read != [id] or written != text:
             raise InputError(
-                f"--add-token {text!r}: this tokenizer would read it as {len(read)} tokens and write it as {written!r}; "
-                "choose a spelling of plain letters, digits and signs (ASCII)"
+                f"--add-token {text!r}: this tokenizer would read it as {len(read)} tokens, and write it as "
+                f"{written!r}; choose a spelling of plain letters, digits and signs (ASCII)"
             )
 
 

@@ -153,8 +153,8 @@ class Tokenizer:
             return self
         if self.pieces is not None:
             raise InputError(
-                f"--add-token {texts[0]!r}: the tokenizer is a sentencepiece model ({self.pieces.model.name}), to which "
-                "no tokens can be added; they can be to a tokenizer.json and to byte-level BPE of a GGUF file"
+                f"--add-token {texts[0]!r}: the tokenizer is a sentencepiece model ({self.pieces.model.name}), to "
+                "which no tokens can be added; they can be to a tokenizer.json and to byte-level BPE of a GGUF file"
             )
         check_new_tokens(self._backend, self.control, texts)
         first = max(self.vocabulary_size, *(id + 1 for id in self.added_tokens.values()), 0)

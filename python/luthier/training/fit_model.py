@@ -69,8 +69,8 @@ def give_rows(decoder: Decoder, tokenizer: Tokenizer, settings: FitSettings) -> 
 
 
 def attach(decoder: Decoder, adapter: Lora, seed: int, base_model: str, tokens: range) -> AdapterConfig:
-    """Gives the decoder a new adapter, or the one in `adapter.init`, and makes the rows of `tokens` a part of it; returns
-    the configuration to save with the result.
+    """Gives the decoder a new adapter, or the one in `adapter.init`, and makes the rows of `tokens` a part of it;
+    returns the configuration to save with the result.
 
     Raises InputError when a target is unknown, or the folder does not fit the model or contradicts the settings.
     """
