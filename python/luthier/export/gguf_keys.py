@@ -101,8 +101,8 @@ def grown_keys(keys: Sequence[GgufKey], tokenizer: Tokenizer, rows: int, archite
 
 
 def tokenizer_keys(tokenizer: Tokenizer, rows: int) -> list[GgufKey]:
-    """The keys of a tokenizer with its chat template, for an embedding of `rows` rows: byte-level BPE or a
-    sentencepiece model.
+    """The keys of a tokenizer with its chat template, for an embedding of `rows` rows: byte-level BPE, a sentencepiece
+    model, or a tokenizer.json made from one.
 
     Rows beyond the vocabulary get names that no text yields. Raises InputError where the tokenizer is of another kind,
     has more tokens than the model, or cuts text in a way that no GGUF reader knows.
@@ -111,11 +111,16 @@ def tokenizer_keys(tokenizer: Tokenizer, rows: int) -> list[GgufKey]:
         from luthier.export.gguf_pieces import piece_keys
 
         return [*piece_keys(tokenizer.pieces, rows), *_other_keys(tokenizer)]
+    from luthier.export.gguf_byte_fallback import byte_fallback_keys, has_byte_fallback
+
+    if has_byte_fallback(tokenizer.description):
+        return [*byte_fallback_keys(tokenizer, rows), *_other_keys(tokenizer)]
     model = tokenizer.description.get("model") or {}
     if model.get("type") != "BPE" or not _is_byte_level(tokenizer.description.get("decoder")):
         raise InputError(
-            f"[export] the tokenizer.json is {model.get('type')!r} and not byte-level BPE; besides that only "
-            "a tokenizer.model can be written as GGUF; use --format merged or peft, or fit the model's GGUF file"
+            f"[export] the tokenizer.json is {model.get('type')!r} and neither byte-level BPE nor BPE with bytes to "
+            "fall back on; besides these only a tokenizer.model can be written as GGUF; use --format merged or peft, "
+            "or fit the model's GGUF file"
         )
     texts = {int(id): str(text) for text, id in model["vocab"].items()} | {
         id: text for text, id in tokenizer.added_tokens.items()

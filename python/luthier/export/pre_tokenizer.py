@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # gets the first that fits.
 _NAMES = ("gpt-2", "smollm", "llama-bpe", "dbrx", "qwen2", "tekken")
 # Texts that the ways cut differently: digits in runs, capitals in apostrophes, line ends behind signs, spaces in runs.
-_PROBES = (
+PROBES = (
     "1 12 123 1234 12345 1234567 3.14 1,000,000 x2y33 ٣٤٥ ½",
     "I'm you'RE he'LL we've it'S o'clock 'Twas rock'n'roll",
     "a  b   c    d\te\t\tf\n\ng \n h\r\ni\n\n\n  j   \n",
@@ -35,10 +35,10 @@ def pre_tokenizer_name(tokenizer: Tokenizer, keys: Mapping[str, Any]) -> str:
     """
     from luthier.text.tokenizer import Tokenizer
 
-    wanted = [tokenizer.encode_text(probe) for probe in _PROBES]
+    wanted = [tokenizer.encode_text(probe) for probe in PROBES]
     readers = {name: Tokenizer.from_gguf_metadata({**keys, "tokenizer.ggml.pre": name}) for name in _NAMES}
     for name in sorted(_NAMES, key=lambda name: _likeness(tokenizer, readers[name]), reverse=True):
-        if all(readers[name].encode_text(probe) == ids for probe, ids in zip(_PROBES, wanted, strict=True)):
+        if all(readers[name].encode_text(probe) == ids for probe, ids in zip(PROBES, wanted, strict=True)):
             return name
     raise InputError(
         f"[export] the tokenizer cuts text in none of the ways that can be named in a GGUF file ({', '.join(_NAMES)}), "
