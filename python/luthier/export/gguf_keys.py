@@ -80,10 +80,10 @@ def grown_keys(keys: Sequence[GgufKey], tokenizer: Tokenizer, rows: int, archite
     """The keys of a file that the model came from, with the tokens that were added since: the tokenizer's from those of
     the file on, up to the `rows` of the embedding."""
     values = {key.name: key for key in keys}
-    known = len(values["tokenizer.ggml.tokens"].value)
-    new = [tokenizer.token(id) for id in range(known, rows)]
-    if not new:
+    known = len(values["tokenizer.ggml.tokens"].value) if "tokenizer.ggml.tokens" in values else rows
+    if known >= rows:
         return list(keys)
+    new = [tokenizer.token(id) for id in range(known, rows)]
     types = "tokenizer.ggml.token_type"
     values.setdefault(types, GgufKey(types, [_NORMAL] * known, "INT32"))
     size = f"{architecture}.vocab_size"
