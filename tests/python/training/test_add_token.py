@@ -171,6 +171,19 @@ def test_an_adapter_without_its_tokenizer_or_for_another_model_is_refused(case: 
         load(case.model, adapter=folder)
 
 
+def test_rows_of_which_the_configuration_does_not_speak_are_refused(case: FitCase) -> None:
+    folder = fitted(case, steps=1).folder / "adapter"
+    path = folder / "adapter_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | {"trainable_token_indices": None}))
+    with pytest.raises(InputError, match="holds rows of tokens for embed_tokens, and .* speaks of none"):
+        load(case.model, adapter=folder)
+    first = config["trainable_token_indices"]["embed_tokens"][0]
+    path.write_text(json.dumps(config | {"trainable_token_indices": {"embed_tokens": [first]}}))
+    with pytest.raises(InputError, match=r"has the shape \[2, 40\], and adapter_config.json lists 1 tokens"):
+        load(case.model, adapter=folder)
+
+
 def test_the_command_line_takes_several(case: FitCase) -> None:
     rows = write_rows(case.folder / "rows.jsonl")
     flags = case.flags("run", train=str(rows), valid=None, epochs=None, steps=2)
