@@ -121,7 +121,9 @@ def test_a_damaged_file_is_an_input_error(text: str, tmp_path: Path) -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from(["peft_type", "r", "lora_alpha", "target_modules", "trainable_token_indices", "bias", "use_rslora", "x"]),
+        st.sampled_from(
+            ["peft_type", "r", "lora_alpha", "target_modules", "trainable_token_indices", "bias", "use_rslora", "x"]
+        ),
         st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text()) | st.just("LORA"),
     )
 )
