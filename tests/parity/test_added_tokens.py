@@ -55,7 +55,7 @@ def theirs(folder: Path, tensors: dict[str, torch.Tensor], first: int, targets: 
         lora_alpha=8,
         target_modules="all-linear" if targets == ["all-linear"] else targets,
         task_type="CAUSAL_LM",
-        trainable_token_indices={name: ids for name in ["embed_tokens"] + ["lm_head"] * (not tied)},
+        trainable_token_indices=dict.fromkeys(["embed_tokens"] + ["lm_head"] * (not tied), ids),
     )
     wrapped = get_peft_model(in_double(model), config).double()
     found = trained(wrapped)

@@ -13,8 +13,8 @@
 
 namespace luthier {
 
-/// A vector or matrix of weights, and its gradient (fp32, undefined while the weight is frozen). Where some rows only are
-/// trained the gradient has these rows: those of the value from `gradient_begin` on.
+/// A vector or matrix of weights, and its gradient (fp32, undefined while the weight is frozen). Where some rows only
+/// are trained the gradient has these rows: those of the value from `gradient_begin` on.
 struct Weight {
   at::Tensor value;
   at::Tensor gradient;

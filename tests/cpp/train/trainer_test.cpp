@@ -110,18 +110,28 @@ TEST(Trainer, GradientsOfAnAdapterAreTheSlopesOfTheLoss) {
   expect_gradients_by_differences(decoder, parameters);
 }
 
-TEST(Trainer, GradientsOfTheRowsOfTokensAreTheSlopesOfTheLoss) {
+TEST(Trainer, GradientsOfTheRowsOfTokensAreThoseOfTheWholeMatrices) {
   for (const bool tied : {true, false}) {
-    DecoderConfig config = testing::tiny_config(tied, true);
-    config.embedding_scale = 1.7, config.logit_scale = 0.6;
-    Decoder decoder = testing::random_decoder(config);
-    std::vector<Parameter> parameters = attach_lora(decoder, {3, 6, {"layers.1.mlp.down_proj"}, false}, 1);
-    train_lora(decoder, parameters, true);
-    // Tokens that rows read and predict.
-    std::vector<Parameter> rows = attach_token_rows(decoder, {17, 4});
-    EXPECT_EQ(rows.size(), tied ? 1u : 2u);
-    train_token_rows(decoder, rows, true);
-    expect_gradients_by_differences(decoder, rows);
+    for (auto [name, config] : testing::varied_configs()) {
+      SCOPED_TRACE(name);
+      config.tied_head = tied;
+      Decoder decoder = testing::random_decoder(config);
+      Dataset data = make_dataset();
+      std::vector<Parameter> whole = all_parameters(decoder);
+      Trainer all_weights(decoder, whole, {});
+      const double loss = all_weights.gradients(data, all(data)).loss;
+      // Tokens that rows read and predict.
+      std::vector<at::Tensor> wanted{decoder.embedding.gradient.narrow(0, 17, 4).clone()};
+      if (!tied) wanted.push_back(decoder.head.gradient.narrow(0, 17, 4).clone());
+
+      train_all_weights(decoder, false);
+      std::vector<Parameter> rows = attach_token_rows(decoder, {17, 4});
+      train_token_rows(decoder, rows, true);
+      Trainer some(decoder, rows, {});
+      EXPECT_EQ(some.gradients(data, all(data)).loss, loss);
+      ASSERT_EQ(rows.size(), wanted.size());
+      for (size_t i = 0; i < rows.size(); ++i) EXPECT_LT(relative_error(rows[i].gradient, wanted[i]), 1e-5);
+    }
   }
 }
 

@@ -66,12 +66,12 @@ def test_trained_tokens_are_those_of_peft(tmp_path: Path, matrices: tuple[str, .
     from peft import LoraConfig
 
     ids = [300, 301, 302]
-    LoraConfig(
-        r=4, target_modules=["q_proj"], trainable_token_indices={name: ids for name in matrices}
-    ).save_pretrained(tmp_path)
+    LoraConfig(r=4, target_modules=["q_proj"], trainable_token_indices=dict.fromkeys(matrices, ids)).save_pretrained(
+        tmp_path
+    )
     config = read_adapter_config(tmp_path)
     assert config.trained_tokens == TrainedTokens(range(300, 303), matrices)
-    assert config.to_peft()["trainable_token_indices"] == {name: ids for name in matrices}
+    assert config.to_peft()["trainable_token_indices"] == dict.fromkeys(matrices, ids)
     assert "3 added tokens" in config.summary
     LoraConfig(r=4, target_modules=["q_proj"], trainable_token_indices=ids).save_pretrained(tmp_path)
     assert read_adapter_config(tmp_path).trained_tokens == TrainedTokens(range(300, 303))

@@ -76,7 +76,7 @@ def test_the_adapter_folder_is_one_that_peft_loads(case: FitCase, base: Path) ->
     config = json.loads((run.folder / "adapter" / "adapter_config.json").read_text())
     tied = bool(model.decoder.config["tied_head"])
     ids = [model.tokenizer.added_tokens[token] for token in TOKENS]
-    assert config["trainable_token_indices"] == {name: ids for name in ["embed_tokens"] + ["lm_head"] * (not tied)}
+    assert config["trainable_token_indices"] == dict.fromkeys(["embed_tokens"] + ["lm_head"] * (not tied), ids)
     held = read_safetensors(run.folder / "adapter" / "adapter_model.safetensors")
     assert tuple(held[ROWS_NAME].shape) == (2, 40)
     assert (HEAD_NAME in held) is not tied
@@ -91,7 +91,7 @@ def test_the_adapter_folder_is_one_that_peft_loads(case: FitCase, base: Path) ->
 def test_merged_folders_and_gguf_files_have_the_tokens(case: FitCase, base: Path, full: bool) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    changes: dict[str, Any] = {"adapter": "full", "rank": None, "learning_rate": 3e-3} if full else {}
+    changes: dict[str, Any] = {"adapter": "full", "rank": None, "learning_rate": 3e-3, "steps": 150} if full else {}
     run = fitted(case, model=str(base), **changes)
     model = run.model("float32")
     assert answers(model) == ANSWERS
@@ -147,7 +147,7 @@ def test_a_plan_counts_the_rows(case: FitCase) -> None:
 
 @pytest.mark.parametrize(
     ("token", "words"),
-    [("  ", "not white space"), ("read", "is a token of this model already"), ("<|im_end|>x", "a control token")],
+    [("  ", "not white space"), ("h", "is a token of this model already"), ("<|im_end|>x", "a control token")],
 )
 def test_tokens_that_cannot_be_are_refused_before_anything_is_written(case: FitCase, token: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
