@@ -98,7 +98,8 @@ def fit_to_folder(
     lora = settings.adapter if isinstance(settings.adapter, Lora) else None
     tokens = fit_model.give_rows(decoder, tokenizer, settings)
     if tokens:
-        progress.note(f"added {len(tokens):,} tokens, ids {tokens.start:,} to {tokens.stop - 1:,}")
+        plural = "" if len(tokens) == 1 else "s"
+        progress.note(f"{len(tokens):,} token{plural} added, from id {tokens.start} on")
     adapter = fit_model.attach(decoder, lora, settings.run.seed, source.name, tokens) if lora is not None else None
     checkpoints = Checkpoints(out / CHECKPOINTS)
     resources = plan_resources(decoder, settings, train, valid, len(checkpoints.steps()))

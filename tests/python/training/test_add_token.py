@@ -189,7 +189,7 @@ def test_the_command_line_takes_several(case: FitCase) -> None:
     flags = case.flags("run", train=str(rows), valid=None, epochs=None, steps=2)
     status, _, error = luthier(*flags, "--add-token", "<left>", "--add-token", "<right>", "--no-check")
     assert status == 0, error
-    assert "added 2 tokens, ids" in error
+    assert "2 tokens added, from id" in error
     assert Run(case.folder / "run").settings["add_token"] == TOKENS
     status, _, error = luthier(*case.flags("other", train=str(rows)), "--add-token", " ")
     assert status == 2 and "--add-token ' '" in error and "Traceback" not in error
