@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Server"]
 
 _GRACE = 3  # seconds that answers have to end in when the server stops
+_IDLE = 75  # seconds; a client that sends its next request as the connection is closed loses it
 
 
 class Server:
@@ -134,5 +135,6 @@ def _uvicorn_of(model: Model, worker: DecodingWorker, settings: ServeSettings) -
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
+        timeout_keep_alive=_IDLE,
     )
     return uvicorn.Server(config)

@@ -34,7 +34,7 @@ class Meetings:
         """Connects to the others as the environment says. Raises LuthierError when they do not find each other."""
         self._rank = rank
         self._count = count
-        self._group = _connect()
+        self._group, self._owns_all = _connect()
         self._over = False  # all know of an error, or a process is lost: no more meetings
         self.asked = StopRequest()
         self.agreed = StopRequest()
@@ -83,6 +83,8 @@ class Meetings:
         from torch import distributed
 
         distributed.destroy_process_group(self._group)
+        if self._owns_all and distributed.is_initialized():
+            distributed.destroy_process_group()  # else its threads may still run when the process ends, and abort it
 
     def _exchange(self, values: Sequence[float], error: BaseException | None) -> tuple[float, ...]:
         import torch
@@ -141,16 +143,17 @@ class Meetings:
             ) from error
 
 
-def _connect() -> Any:
-    """A gloo group of all processes."""
+def _connect() -> tuple[Any, bool]:
+    """A gloo group of all processes, and whether the default group is ours too: a script may have made it before."""
     from luthier.native import load_core
 
     load_core()  # checks torch before it is used
     from torch import distributed
 
     try:
-        if not distributed.is_initialized():
+        ours = not distributed.is_initialized()
+        if ours:
             distributed.init_process_group("gloo")
-        return distributed.new_group(backend="gloo", timeout=_PATIENCE)
+        return distributed.new_group(backend="gloo", timeout=_PATIENCE), ours
     except (RuntimeError, ValueError) as error:
         raise LuthierError(f"cannot connect to the other processes of the run: {error}") from error

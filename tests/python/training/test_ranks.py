@@ -225,6 +225,18 @@ finally:
 """
 
 
+def test_a_group_that_was_left_can_be_opened_again(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from luthier.training.ranks import open_ranks\n"
+        "for _ in range(3):\n"
+        "    with open_ranks() as ranks:\n"
+        "        assert ranks.sum(1.0, ranks.rank) == (2.0, 1.0)\n"
+    )
+    status, _, error = torchrun(str(script))
+    assert status == 0, error
+
+
 @pytest.mark.parametrize(
     ("where", "first", "second"),
     [
