@@ -77,7 +77,22 @@ std::vector<std::string> weight_names(PythonDecoder& self) {
   return names;
 }
 
-at::Tensor weight(PythonDecoder& self, const std::string& name) { return merged_weight(self.decoder, {}, {}, name); }
+// Rows of added tokens get back what they held before the adapter, and are no longer trained.
+void detach_tokens(PythonDecoder& self) {
+  for (auto& [rows, before] : self.rows_before) rows.copy_(before);
+  self.rows_before.clear();
+  detach_token_rows(self.decoder);
+}
+
+at::Tensor weight(PythonDecoder& self, const std::string& name) {
+  std::vector<Parameter> before;  // rows of added tokens, as they are without the adapter
+  for (size_t i = 0; i < self.rows_before.size(); ++i) {
+    Parameter rows = self.updates[self.updates.size() - self.rows_before.size() + i];
+    rows.master = self.rows_before[i].second;
+    before.push_back(std::move(rows));
+  }
+  return merged_weight(self.decoder, before, {}, name);
+}
 
 at::Tensor weight_with_update(PythonDecoder& self, const std::string& name) {
   return merged_weight(self.decoder, self.updates, self.lora.value_or(LoraSettings{}), name);
@@ -86,7 +101,9 @@ at::Tensor weight_with_update(PythonDecoder& self, const std::string& name) {
 void attach_new(PythonDecoder& self, int64_t rank, double alpha, std::vector<std::string> targets, bool rslora,
                 uint64_t seed) {
   const LoraSettings settings{rank, alpha, std::move(targets), rslora};
-  self.updates = attach_lora(self.decoder, settings, seed);
+  std::vector<Parameter> updates = attach_lora(self.decoder, settings, seed);
+  detach_tokens(self);
+  self.updates = std::move(updates);
   self.lora = settings;
   ++self.generation;
 }
@@ -94,12 +111,43 @@ void attach_new(PythonDecoder& self, int64_t rank, double alpha, std::vector<std
 void attach_tensors(PythonDecoder& self, const std::map<std::string, at::Tensor>& tensors, int64_t rank, double alpha,
                     std::vector<std::string> targets, bool rslora) {
   const LoraSettings settings{rank, alpha, std::move(targets), rslora};
-  self.updates = attach_lora(self.decoder, settings, tensors);
+  std::vector<Parameter> updates = attach_lora(self.decoder, settings, tensors);
+  detach_tokens(self);
+  self.updates = std::move(updates);
   self.lora = settings;
   ++self.generation;
 }
 
+void give_rows(PythonDecoder& self, int64_t first, int64_t count) {
+  if (self.lora) fail_input("an adapter is attached: tokens are added before that");
+  add_tokens(self.decoder, {first, count});
+  ++self.generation;
+}
+
+void attach_tokens(PythonDecoder& self, int64_t first, int64_t count,
+                   const std::optional<std::map<std::string, at::Tensor>>& tensors) {
+  if (!self.lora) fail_input("no adapter is attached: call attach_lora first");
+  if (!self.rows_before.empty()) fail_input("rows of tokens are attached already");
+  const TokenRange tokens{first, count};
+  // Copied first: with tensors the rows change. Without, this checks the range.
+  std::vector<Parameter> rows = attach_token_rows(self.decoder, tokens);
+  std::vector<std::pair<at::Tensor, at::Tensor>> before;
+  for (const Parameter& parameter : rows) before.emplace_back(parameter.read, parameter.read.clone());
+  if (tensors) {
+    try {
+      rows = attach_token_rows(self.decoder, tokens, *tensors);
+    } catch (...) {
+      detach_token_rows(self.decoder);
+      throw;
+    }
+  }
+  self.rows_before = std::move(before);
+  for (Parameter& parameter : rows) self.updates.push_back(std::move(parameter));
+  ++self.generation;
+}
+
 void detach(PythonDecoder& self) {
+  detach_tokens(self);
   detach_updates(self.decoder);
   self.updates.clear();
   self.lora.reset();
@@ -142,7 +190,14 @@ void bind_model(pybind11::module_& module) {
            py::arg("seed"), Release(), "Attaches a new LoRA adapter: A random from the seed, B zero.")
       .def("attach_adapter", &attach_tensors, py::arg("tensors"), py::arg("rank"), py::arg("alpha"), py::arg("targets"),
            py::arg("rslora"), Release(), "Attaches the tensors of a PEFT LoRA file; all must fit.")
-      .def("detach", &detach, "Takes the adapter away.")
+      .def("add_tokens", &give_rows, py::arg("first"), py::arg("count"), Release(),
+           "Gives tokens from first on rows of the embedding and the head, each the mean of the rows before them. Rows "
+           "that stand behind the vocabulary are used first.")
+      .def("attach_tokens", &attach_tokens, py::arg("first"), py::arg("count"), py::arg("tensors") = py::none(),
+           Release(),
+           "Makes the rows of these tokens a part of the attached adapter, trained with it; tensors, from a PEFT file, "
+           "are their values.")
+      .def("detach", &detach, "Takes the adapter away; rows of tokens get back what they held before.")
       .def("adapter_tensors", &adapter_tensors, "Copies of the adapter's matrices in fp32, named as in PEFT's files.")
       .def("logits", &logits, py::arg("tokens"), Release(), "[tokens, vocabulary] fp32.");
 }

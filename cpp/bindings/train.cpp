@@ -36,6 +36,7 @@ class PythonTrainer {
       weights_ = weight_parameters(owner.decoder);
     } else {
       train_lora(owner.decoder, owner.updates, true);
+      train_token_rows(owner.decoder, owner.updates, true);
     }
     generation_ = owner.generation;
     trainer_ = std::make_unique<Trainer>(owner.decoder, parameters(), settings);

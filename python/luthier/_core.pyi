@@ -362,6 +362,11 @@ class Decoder:
         Copies of the adapter's matrices in fp32, named as in PEFT's files.
         """
 
+    def add_tokens(self, first: int, count: int) -> None:
+        """
+        Gives tokens from first on rows of the embedding and the head, each the mean of the rows before them. Rows that stand behind the vocabulary are used first.
+        """
+
     def attach_adapter(
         self,
         tensors: collections.abc.Mapping[str, torch.Tensor],
@@ -381,9 +386,16 @@ class Decoder:
         Attaches a new LoRA adapter: A random from the seed, B zero.
         """
 
+    def attach_tokens(
+        self, first: int, count: int, tensors: collections.abc.Mapping[str, torch.Tensor] | None = None
+    ) -> None:
+        """
+        Makes the rows of these tokens a part of the attached adapter, trained with it; tensors, from a PEFT file, are their values.
+        """
+
     def detach(self) -> None:
         """
-        Takes the adapter away.
+        Takes the adapter away; rows of tokens get back what they held before.
         """
 
     def logits(self, tokens: collections.abc.Sequence[int]) -> torch.Tensor:

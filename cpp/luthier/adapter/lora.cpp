@@ -8,6 +8,7 @@
 #include <cmath>
 #include <set>
 
+#include "luthier/adapter/token_rows.h"
 #include "luthier/base/error.h"
 #include "luthier/base/random.h"
 
@@ -178,6 +179,11 @@ at::Tensor merged_weight(Decoder& decoder, const std::vector<Parameter>& paramet
     if (named.name == weight) base = named.value.to(at::kFloat, false, /*copy=*/true).contiguous();
   }
   if (!base.defined()) fail_input("the model has no weight called ", weight);
+  for (const Parameter& parameter : parameters) {
+    if (parameter.name != token_rows_name(weight)) continue;
+    base.narrow(0, decoder.trained_tokens.first, decoder.trained_tokens.count).copy_(parameter.master);
+    return base;
+  }
   const std::string projection = weight.ends_with(".weight") ? weight.substr(0, weight.size() - 7) : weight;
   for (size_t i = 0; i + 1 < parameters.size(); i += 2) {
     if (parameters[i].name != peft_name(projection, 'A')) continue;

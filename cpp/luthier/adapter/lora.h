@@ -42,8 +42,8 @@ void train_lora(Decoder& decoder, std::vector<Parameter>& parameters, bool train
 /// The name of a projection's matrix in a PEFT file: "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight".
 std::string peft_name(const std::string& projection, char matrix);
 
-/// W + s B A in fp32, from the masters. `weight`: a name of named_weights(); returns the plain weight where there is no
-/// update.
+/// W + s B A in fp32, from the masters; rows of added tokens among them stand in their place. `weight`: a name of
+/// named_weights(); returns the plain weight where there is no update.
 at::Tensor merged_weight(Decoder& decoder, const std::vector<Parameter>& parameters, const LoraSettings& settings,
                          const std::string& weight);
 

@@ -80,6 +80,7 @@ at::Tensor rows_of(const at::Tensor& tensor, const LinearPart& part) {
 
 void train(Weight& weight, bool on) {
   weight.gradient = on ? at::zeros(weight.value.sizes(), at::kFloat) : at::Tensor();
+  weight.gradient_begin = 0;
 }
 
 }  // namespace
@@ -114,6 +115,7 @@ void train_all_weights(Decoder& decoder, bool on) {
   train(decoder.final_norm, on);
   if (decoder.config.tied_head) {
     decoder.head.gradient = decoder.embedding.gradient;
+    decoder.head.gradient_begin = 0;
   } else {
     train(decoder.head, on);
   }

@@ -13,10 +13,18 @@
 
 namespace luthier {
 
-/// A vector or matrix of weights, and its gradient (fp32, undefined while the weight is frozen).
+/// A vector or matrix of weights, and its gradient (fp32, undefined while the weight is frozen). Where some rows only
+/// are trained the gradient has these rows: those of the value from `gradient_begin` on.
 struct Weight {
   at::Tensor value;
   at::Tensor gradient;
+  int64_t gradient_begin = 0;
+};
+
+/// The tokens [first, first + count) of a vocabulary.
+struct TokenRange {
+  int64_t first = 0, count = 0;
+  int64_t end() const { return first + count; }
 };
 
 /// Norms that the configuration does not ask for are undefined.
@@ -39,6 +47,7 @@ struct Decoder {
   Weight final_norm;             // [hidden]
   Weight head;                   // [vocabulary, hidden]; with a tied head the same tensors as the embedding's
   std::vector<RopeTable> ropes;  // of config.ropes; they grow with the longest row seen
+  TokenRange trained_tokens;     // whose rows of embedding and head are trained beside an adapter; none: count 0
 
   at::ScalarType type() const { return embedding.value.scalar_type(); }
   /// Makes sure that the rotary tables cover positions [0, positions). Throws InputError when the model's rotary

@@ -97,7 +97,8 @@ void DecoderPass::backward(const ForestInput& input, const at::Tensor& d_hidden)
     layer_backward(step, *gradients_, reach);
   }
   if (embedding) {
-    embedding_backward(input.tokens, gradients_->stream(rows), embedding_scale(decoder_), decoder_.embedding.gradient);
+    embedding_backward(input.tokens, gradients_->stream(rows), embedding_scale(decoder_), decoder_.embedding.gradient,
+                       decoder_.embedding.gradient_begin);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "luthier/ops/embedding.h"
 
+#include "luthier/base/error.h"
 #include "luthier/ops/check.h"
 #include "luthier/ops/cpu/embedding.h"
 #include "luthier/ops/instruction_set.h"
@@ -26,23 +27,24 @@ void embedding_forward(const at::Tensor& tokens, const at::Tensor& table, double
   }
 }
 
-void embedding_backward(const at::Tensor& tokens, const at::Tensor& d_out, double scale, at::Tensor& d_table) {
+void embedding_backward(const at::Tensor& tokens, const at::Tensor& d_out, double scale, at::Tensor& d_table,
+                        int64_t first) {
   constexpr const char* kName = "embedding_backward";
   check_dimensions(kName, "tokens", tokens, 1);
   check_dimensions(kName, "d_table", d_table, 2);
   check_typed(kName, "tokens", tokens, {tokens.size(0)}, at::kInt);
   check_typed(kName, "d_table", d_table, d_table.sizes(), at::kFloat);
   check_floating(kName, "d_out", d_out, {tokens.size(0), d_table.size(1)});
-  check_indices(kName, "tokens", tokens, d_table.size(0));
+  LUTHIER_CHECK(first >= 0, "[", kName, "] the first row is ", first);
   if (d_out.numel() == 0) return;
   const OpTimer timer("embedding backward", [&] {
     const double added = 2.0 * d_out.numel() * d_table.element_size();
     return OpWork{2.0 * d_out.numel(), operand_bytes(tokens, d_out) + added};
   });
   if (instruction_set() == InstructionSet::reference) {
-    reference::embedding_backward(tokens, d_out, scale, d_table);
+    reference::embedding_backward(tokens, d_out, scale, d_table, first);
   } else {
-    cpu::embedding_backward(tokens, d_out, scale, d_table);
+    cpu::embedding_backward(tokens, d_out, scale, d_table, first);
   }
 }
 

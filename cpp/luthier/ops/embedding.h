@@ -9,7 +9,9 @@ namespace luthier {
 /// Throws Error when a token lies outside the table.
 void embedding_forward(const at::Tensor& tokens, const at::Tensor& table, double scale, at::Tensor& out);
 
-/// d_table[tokens[t]] += d_out[t] * scale, in the order of t. d_out [T, E]; d_table [V, E] fp32.
-void embedding_backward(const at::Tensor& tokens, const at::Tensor& d_out, double scale, at::Tensor& d_table);
+/// d_table[tokens[t] - first] += d_out[t] * scale, in the order of t, for the tokens in [first, first + N); the others
+/// are left out. d_out [T, E]; d_table [N, E] fp32: the gradient of the table's rows from `first` on.
+void embedding_backward(const at::Tensor& tokens, const at::Tensor& d_out, double scale, at::Tensor& d_table,
+                        int64_t first = 0);
 
 }  // namespace luthier

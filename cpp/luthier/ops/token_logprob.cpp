@@ -1,5 +1,6 @@
 #include "luthier/ops/token_logprob.h"
 
+#include "luthier/base/error.h"
 #include "luthier/ops/check.h"
 #include "luthier/ops/cpu/token_logprob.h"
 #include "luthier/ops/instruction_set.h"
@@ -52,7 +53,7 @@ void token_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, con
 
 void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
                             const LogitMap& map, const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs,
-                            at::Tensor& d_hidden, at::Tensor d_head) {
+                            at::Tensor& d_hidden, at::Tensor d_head, int64_t first) {
   constexpr const char* kName = "token_logprob_backward";
   check_operands(kName, hidden, head);
   const int64_t rows = hidden.size(0);
@@ -60,19 +61,24 @@ void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, co
   check_typed(kName, "log_sum_exp", log_sum_exp, {rows}, at::kFloat);
   check_typed(kName, "d_log_probs", d_log_probs, {rows}, at::kFloat);
   check_like(kName, "d_hidden", d_hidden, hidden.sizes(), hidden);
-  if (d_head.defined()) check_typed(kName, "d_head", d_head, head.sizes(), at::kFloat);
+  const int64_t trained = d_head.defined() ? d_head.size(0) : 0;
+  if (d_head.defined()) {
+    check_typed(kName, "d_head", d_head, {trained, hidden.size(1)}, at::kFloat);
+    LUTHIER_CHECK(first >= 0 && first + trained <= head.size(0), "[", kName, "] d_head has the rows ", first, " to ",
+                  first + trained, " of a head of ", head.size(0));
+  }
   if (rows == 0) return;
   const OpTimer timer("token_logprob backward", [&] {
     // The logits are not kept: they are computed again, and multiplied by the head for d_hidden, by hidden for d_head.
-    return OpWork{(d_head.defined() ? 3 : 2) * product_flops(rows, hidden.size(1), head.size(0)),
+    return OpWork{2 * product_flops(rows, hidden.size(1), head.size(0)) + product_flops(rows, hidden.size(1), trained),
                   operand_bytes(hidden, head, targets, log_sum_exp, d_log_probs, d_hidden, d_head, d_head)};
   });
   if (instruction_set() == InstructionSet::reference) {
-    reference::token_logprob_backward(hidden, head, targets, map, log_sum_exp, d_log_probs, d_hidden, d_head);
+    reference::token_logprob_backward(hidden, head, targets, map, log_sum_exp, d_log_probs, d_hidden, d_head, first);
   } else if (is_packed(hidden.scalar_type(), hidden.size(1), map)) {
-    cpu::packed_logprob_backward(hidden, head, targets, map.scale, log_sum_exp, d_log_probs, d_hidden, d_head);
+    cpu::packed_logprob_backward(hidden, head, targets, map.scale, log_sum_exp, d_log_probs, d_hidden, d_head, first);
   } else {
-    cpu::tiled_logprob_backward(hidden, head, targets, map, log_sum_exp, d_log_probs, d_hidden, d_head);
+    cpu::tiled_logprob_backward(hidden, head, targets, map, log_sum_exp, d_log_probs, d_hidden, d_head, first);
   }
 }
 

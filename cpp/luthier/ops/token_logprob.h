@@ -21,10 +21,11 @@ void token_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, con
 
 /// d_hidden[r] = d_log_probs[r] * (s[targets[r]] head[targets[r]] - sum_v p[v] s[v] head[v]), overwritten, with the
 /// slopes s = scale, or scale (1 - (z / cap)^2) under a soft cap. d_log_probs [R] fp32; d_hidden [R, E] of hidden's
-/// type. d_head [V, E] fp32 is added to when it is given (undefined: a frozen head).
+/// type. d_head [N, E] fp32 is added to when it is given (undefined: a frozen head): the gradient of the head's rows
+/// [first, first + N), usually all V of them.
 void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
                             const LogitMap& map, const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs,
-                            at::Tensor& d_hidden, at::Tensor d_head);
+                            at::Tensor& d_hidden, at::Tensor d_head, int64_t first = 0);
 
 /// The bytes that token_logprob_backward allocates while it runs; forward takes less.
 int64_t token_logprob_scratch_bytes(int64_t rows, int64_t columns, int64_t vocabulary, at::ScalarType type,

@@ -23,6 +23,12 @@ int64_t update_count(const LinearLayer& layer) {
   return count;
 }
 
+/// Numbers in the rows of added tokens that an adapter trains.
+int64_t token_row_count(const Decoder& decoder) {
+  const DecoderConfig& c = decoder.config;
+  return decoder.trained_tokens.count * c.hidden_size * (c.tied_head ? 1 : 2);
+}
+
 std::vector<const LinearLayer*> linears_of(const DecoderLayer& layer) {
   return {&layer.query_key_value, &layer.output, &layer.gate_up, &layer.down};
 }
@@ -48,7 +54,8 @@ void count_work(const Decoder& decoder, double asked, const std::vector<Attentio
   };
   std::map<int32_t, double> pairs;  // of a query and a key that it sees, by the window of the layer
   for (const AttentionPlan& plan : plans) pairs[plan.shape.window] = static_cast<double>(attention_pairs(plan));
-  bool reached = false;  // by backward, from the lowest trained layer on
+  const int64_t rows_trained = decoder.trained_tokens.count;
+  bool reached = rows_trained > 0;  // by backward, from the lowest trained layer on
   for (size_t i = 0; i < decoder.layers.size(); ++i) {
     const DecoderLayer& layer = decoder.layers[i];
     reached = reached || trained(layer);
@@ -71,6 +78,7 @@ void count_work(const Decoder& decoder, double asked, const std::vector<Attentio
   const double head = 2.0 * static_cast<double>(cost.targets) * static_cast<double>(c.vocabulary_size * c.hidden_size);
   cost.forward_flops += head;
   cost.backward_flops += (full ? 3 : 2) * head;
+  if (!full) cost.backward_flops += 2.0 * static_cast<double>(cost.targets * rows_trained * c.hidden_size);
 }
 
 /// What products hold for a while where there are no bf16 instructions and operands are widened to fp32.
@@ -92,8 +100,9 @@ int64_t scratch_bytes(const Decoder& decoder, const Batch& batch, const std::vec
   for (const AttentionPlan& plan : plans) {
     attention = std::max(attention, attention_scratch_bytes(plan, decoder.type()));
   }
-  const int64_t head =
-      token_logprob_scratch_bytes(targets, c.hidden_size, c.vocabulary_size, decoder.type(), c.logit_map(), full);
+  const bool head_trained = full || decoder.trained_tokens.count > 0;
+  const int64_t head = token_logprob_scratch_bytes(targets, c.hidden_size, c.vocabulary_size, decoder.type(),
+                                                   c.logit_map(), head_trained);
   // At the targets: their states and the gradient of these; where rows have several targets, the sums in fp32.
   const int64_t gathered = states.identity ? 1 : 2;
   const int64_t own = targets * c.hidden_size * (gathered * size + (states.identity ? 0 : kFloat)) +
@@ -126,6 +135,7 @@ int64_t trained_count(Decoder& decoder, bool full) {
     for (const NamedWeight& weight : named_weights(decoder)) count += weight.value.numel();
   } else {
     for (const PlacedLinear& placed : linear_layers(decoder)) count += update_count(*placed.layer);
+    count += token_row_count(decoder);
   }
   return count;
 }
@@ -143,6 +153,7 @@ int64_t trainer_bytes(Decoder& decoder, bool full) {
     for (const PlacedLinear& placed : linear_layers(decoder)) {
       gradients += placed.layer->spare * (placed.layer->in + placed.layer->out) * kFloat;
     }
+    gradients += token_row_count(decoder) * kFloat;
   }
   return moments + gradients + masters;
 }
@@ -150,6 +161,7 @@ int64_t trainer_bytes(Decoder& decoder, bool full) {
 int64_t weight_bytes(Decoder& decoder) {
   int64_t bytes = bytes_of(decoder.embedding.value) + bytes_of(decoder.final_norm.value);
   if (!decoder.config.tied_head) bytes += bytes_of(decoder.head.value);
+  bytes += token_row_count(decoder) * kFloat;  // the masters of an adapter's rows
   for (const DecoderLayer& layer : decoder.layers) {
     for (const PlacedNorm& norm : layer_norms(decoder.config)) bytes += bytes_of((layer.*norm.weight).value);
     for (const LinearLayer* linear : linears_of(layer)) {

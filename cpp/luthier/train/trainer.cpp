@@ -49,7 +49,8 @@ double Trainer::micro_step(const Batch& batch, const std::vector<int64_t>& rows,
   const Outcome outcome = objective_.evaluate(forward.log_probs, batch, total_weight);
   at::Tensor d_hidden = at::empty_like(forward.hidden);
   token_logprob_backward(forward.hidden, decoder_.head.value, batch.targets, decoder_.config.logit_map(),
-                         forward.log_sum_exp, outcome.d_log_probs, d_hidden, decoder_.head.gradient);
+                         forward.log_sum_exp, outcome.d_log_probs, d_hidden, decoder_.head.gradient,
+                         decoder_.head.gradient_begin);
   pass_.backward(forward.input, forward.states.scatter(d_hidden));
   return outcome.loss;
 }

@@ -33,6 +33,14 @@ def command(
     adapter: Annotated[str | None, _option("--adapter", "What is trained [default: lora]", "lora|full")] = None,
     rank: Annotated[str | None, _option("--rank", "Rank of the adapter [default: 16]", "N")] = None,
     alpha: Annotated[str | None, _option("--alpha", "The adapter is scaled by alpha / rank [default: 32]", "X")] = None,
+    add_token: Annotated[
+        list[str] | None,
+        _option(
+            "--add-token",
+            "A token that the model gets besides its own; trained with the adapter. May be given several times.",
+            "TOKEN",
+        ),
+    ] = None,
     targets: Annotated[
         str | None, _option("--targets", "Layers with an adapter, by name [default: all-linear]", "all-linear|LIST")
     ] = None,
@@ -146,5 +154,5 @@ def given_flags(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The settings among the arguments of a command, those that were given, as the settings take them."""
     from luthier.training.settings import KEYS
 
-    given = {key: value for key, value in arguments.items() if key in KEYS and value is not None}
+    given = {key: value for key, value in arguments.items() if key in KEYS and value not in (None, [])}
     return {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}

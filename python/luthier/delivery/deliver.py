@@ -83,8 +83,10 @@ class _Trained:
         return self._held
 
     def as_base(self) -> Model:
-        """The base model; the trained one is gone after this."""
+        """The base model, which knows the tokens that the fit added but has not learned them; the trained one is gone
+        after this."""
         model, _ = self.held()
+        rows = int(model.decoder.config["vocabulary_size"])
         self._held = None
         if self._subject.is_adapter:
             model.decoder.detach()
@@ -92,7 +94,11 @@ class _Trained:
         del model
         from luthier.models import load
 
-        return load(self._source.path, dtype="float32")
+        base = load(self._source.path, dtype="float32")
+        own = int(base.decoder.config["vocabulary_size"])
+        if 0 < rows - own <= self._subject.added_tokens:
+            base.decoder.add_tokens(own, rows - own)
+        return base
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,11 @@ def _gguf_adapter(subject: Subject, choice: Choice, model: Model) -> Planned:
     from luthier.export.gguf_names import gguf_family
 
     adapter, tensors = _adapter(subject, choice)
+    if (trained := adapter.config.trained_tokens) is not None:
+        raise InputError(
+            f"[export] {subject.name} added {len(trained.ids):,} tokens, whose rows a GGUF adapter cannot hold; use "
+            "--format gguf, merged or peft"
+        )
     shape = model.decoder.config
     gguf_family(str(shape["family"]))  # refused now and not when half is written
 
@@ -154,7 +159,7 @@ def _adapter(subject: Subject, choice: Choice) -> tuple[Adapter, dict[str, Tenso
 
     adapter = read_adapter(subject.result)
     dtype = getattr(torch, choice.numbers)
-    return adapter, {name: tensor.to(dtype) for name, tensor in adapter.tensors.items()}
+    return adapter, {name: tensor.to(dtype) for name, tensor in {**adapter.tensors, **adapter.rows}.items()}
 
 
 def _bytes(tensors: Mapping[str, Tensor]) -> int:

@@ -24,7 +24,7 @@ class Subject:
     `base` is the model as it was given to the fit, `result` the folder of the adapter or, where `is_adapter` is False,
     of the whole model. `base_sha256` and `result_sha256` are the digests by file name that the fit recorded, empty
     where it did not. `rows` are files to take prompts from, best first, each with what it is; `reading` how they are
-    read.
+    read; `added_tokens` how many tokens the fit added to the model's.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Subject:
     result_sha256: Mapping[str, str] = field(default_factory=dict)
     rows: tuple[tuple[str, Path], ...] = ()
     reading: Mapping[str, Any] = field(default_factory=dict)
+    added_tokens: int = 0
 
     def locate_base(self) -> ModelSource:
         """The base model, if it is still the one that was fitted.
@@ -55,18 +56,18 @@ class Subject:
 
     def open(self, source: ModelSource) -> Model:
         """The trained model in fp32. Raises InputError where the adapter does not fit the base, naming both."""
-        from luthier.models import load
+        from luthier.models import Model, load
+        from luthier.models.load import attach_adapter
 
         if not self.is_adapter:
             return load(self.result, dtype="float32")
-        model = load(source.path, dtype="float32")
-        from luthier.models.load import attach_adapter
-
+        base = load(source.path, dtype="float32")
+        known = base.tokenizer
         try:
-            attach_adapter(model.decoder, self.result)
+            _, tokenizer = attach_adapter(base.decoder, self.result, known)
         except InputError as error:
             raise InputError(f"[export] the adapter {self.result} is not for '{source.name}': {error}") from None
-        return model
+        return Model(base.decoder, tokenizer, base.source)
 
     def _check_adapter(self, source: ModelSource) -> None:
         from luthier.export.adapter_config import read_adapter_config

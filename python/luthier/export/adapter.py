@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WEIGHTS_FILE = "adapter_model.safetensors"
 _PREFIX = "base_model.model."
+_ROWS_END = ".token_adapter.trainable_tokens_delta"
 
 __all__ = [
     "CONFIG_FILE",
@@ -38,12 +39,14 @@ __all__ = [
 class Adapter:
     """An adapter read from its folder: its configuration and its tensors by their PEFT names.
 
-    `modules` are the full names of the linear layers that it changes.
+    `modules` are the full names of the linear layers that it changes; `rows` the values of the rows of
+    `config.trained_tokens`, by their PEFT names.
     """
 
     config: AdapterConfig
     tensors: Mapping[str, Tensor]
     modules: tuple[str, ...]
+    rows: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def write_adapter(
@@ -89,7 +92,10 @@ def read_adapter(folder: Path, decoder: _core.Decoder | None = None) -> Adapter:
         other = folder / "adapter_model.bin"
         hint = f"; {other.name} is a pickle, save the adapter again as safetensors" if other.exists() else ""
         raise InputError(f"[adapter] {folder} holds no {WEIGHTS_FILE}{hint}")
-    tensors = read_safetensors(path)
+    held = read_safetensors(path)
+    rows = {name: tensor for name, tensor in held.items() if name.endswith(_ROWS_END)}
+    _check_rows(path, config, rows)
+    tensors = {name: tensor for name, tensor in held.items() if name not in rows}
     for name in tensors:
         if not name.startswith(_PREFIX) or not name.endswith((".lora_A.weight", ".lora_B.weight")):
             raise InputError(
@@ -99,7 +105,25 @@ def read_adapter(folder: Path, decoder: _core.Decoder | None = None) -> Adapter:
     if decoder is not None:
         modules = config.resolve(linear_modules(decoder.weight_names()))
         _check_complete(path, tensors, modules)
-    return Adapter(config, tensors, modules)
+    return Adapter(config, tensors, modules, rows)
+
+
+def _check_rows(path: Path, config: AdapterConfig, rows: Mapping[str, Tensor]) -> None:
+    """Raises InputError unless the rows are those of which the configuration speaks."""
+    trained = config.trained_tokens
+    names = {name.removesuffix(_ROWS_END).rpartition(".")[2]: name for name in rows}
+    wanted = () if trained is None else trained.matrices
+    if sorted(names) != sorted(wanted) or len(names) != len(rows):
+        raise InputError(
+            f"[adapter] {path} holds rows of tokens for {', '.join(sorted(names)) or 'nothing'}, and {CONFIG_FILE} "
+            f"speaks of {', '.join(wanted) or 'none'} (trainable_token_indices)"
+        )
+    for name, tensor in rows.items():
+        if trained is not None and (tensor.dim() != 2 or len(tensor) != len(trained.ids)):
+            raise InputError(
+                f"[adapter] {path}: '{name}' has the shape {list(tensor.shape)}, and {CONFIG_FILE} lists "
+                f"{len(trained.ids)} tokens"
+            )
 
 
 def _check_complete(path: Path, tensors: Mapping[str, Tensor], modules: tuple[str, ...]) -> None:

@@ -33,9 +33,30 @@ _HARMLESS = {
     "revision",
     "task_type",
 }
-_READ = {"peft_type", "r", "lora_alpha", "target_modules", "use_rslora", "bias", "init_lora_weights"}
+_READ = {
+    "peft_type",
+    "r",
+    "lora_alpha",
+    "target_modules",
+    "use_rslora",
+    "bias",
+    "init_lora_weights",
+    "trainable_token_indices",
+}
 # Initialisations that leave the base weights alone, so that the file's tensors are all there is to the adapter.
 _INITIALISATIONS = (True, False, None, "gaussian", "orthogonal", "eva")
+
+
+EMBEDDING, HEAD = "embed_tokens", "lm_head"
+
+
+@dataclass(frozen=True)
+class TrainedTokens:
+    """Tokens whose rows an adapter holds whole, beside its low-rank updates, and the matrices that have these rows: the
+    embedding, and the head where it is not tied to that. PEFT calls them trainable_token_indices."""
+
+    ids: range
+    matrices: tuple[str, ...] = (EMBEDDING,)
 
 
 @dataclass(frozen=True)
@@ -51,6 +72,7 @@ class AdapterConfig:
     rslora: bool = False
     pattern: bool = False
     base_model: str | None = None
+    trained_tokens: TrainedTokens | None = None
 
     @property
     def scale(self) -> float:
@@ -61,7 +83,8 @@ class AdapterConfig:
     def summary(self) -> str:
         """In a few words, for people."""
         kind = "rsLoRA" if self.rslora else "LoRA"
-        return f"{kind} rank {self.rank} alpha {self.alpha:g} on {', '.join(self.targets)}"
+        rows = "" if self.trained_tokens is None else f", with {len(self.trained_tokens.ids):,} added tokens"
+        return f"{kind} rank {self.rank} alpha {self.alpha:g} on {', '.join(self.targets)}{rows}"
 
     def resolve(self, modules: Sequence[str]) -> tuple[str, ...]:
         """The full names among `modules` (a model's linear layers, head apart) that the targets mean, by PEFT's rules:
@@ -84,6 +107,10 @@ class AdapterConfig:
 
     def to_peft(self) -> dict[str, Any]:
         """The content of adapter_config.json."""
+        trained = self.trained_tokens
+        rows: dict[str, Any] = {}
+        if trained is not None:
+            rows["trainable_token_indices"] = {name: list(trained.ids) for name in trained.matrices}
         return {
             "peft_type": "LORA",
             "task_type": "CAUSAL_LM",
@@ -98,6 +125,7 @@ class AdapterConfig:
             "init_lora_weights": True,
             "modules_to_save": None,
             "inference_mode": True,
+            **rows,
         }
 
 
@@ -149,7 +177,29 @@ def _parse(values: Mapping[str, Any]) -> AdapterConfig:
         rslora=values.get("use_rslora") is True,
         pattern=pattern,
         base_model=base if isinstance(base, str) else None,
+        trained_tokens=_trained_tokens(values.get("trainable_token_indices")),
     )
+
+
+def _trained_tokens(value: Any) -> TrainedTokens | None:
+    """One run of tokens, the same in every matrix; a list alone means the embedding."""
+    if value in (None, [], {}):
+        return None
+    given: Mapping[Any, Any] = value if isinstance(value, dict) else {EMBEDDING: value}
+    matrices = tuple(sorted(str(name).rpartition(".")[2] for name in given))
+    if matrices not in ((EMBEDDING,), (EMBEDDING, HEAD)):
+        names = ", ".join(map(str, given))
+        raise InputError(f"trainable_token_indices names {names}; it can be {EMBEDDING}, alone or with {HEAD}")
+    first, *others = given.values()
+    if not isinstance(first, list) or not all(type(id) is int and id >= 0 for id in first) or not first:
+        raise InputError(f"trainable_token_indices is {value!r}; it must be a list of token ids")
+    ids = range(first[0], first[0] + len(first))
+    if first != list(ids) or any(other != first for other in others):
+        raise InputError(
+            "trainable_token_indices are not one run of ascending ids, the same for each matrix; other choices of "
+            "tokens are not supported"
+        )
+    return TrainedTokens(ids, matrices)
 
 
 def _number(values: Mapping[str, Any], key: str, default: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from luthier.errors import InputError
@@ -74,6 +74,30 @@ def copied_keys(metadata: Mapping[str, Any], architecture: str) -> list[GgufKey]
         for name, value in metadata.items()
         if name.startswith((_TOKENIZER, f"{architecture}."))
     ]
+
+
+def grown_keys(keys: Sequence[GgufKey], tokenizer: Tokenizer, rows: int, architecture: str) -> list[GgufKey]:
+    """The keys of a file that the model came from, with the tokens that were added since: the tokenizer's from those of
+    the file on, up to the `rows` of the embedding."""
+    values = {key.name: key for key in keys}
+    known = len(values["tokenizer.ggml.tokens"].value) if "tokenizer.ggml.tokens" in values else rows
+    if known >= rows:
+        return list(keys)
+    new = [tokenizer.token(id) for id in range(known, rows)]
+    types = "tokenizer.ggml.token_type"
+    values.setdefault(types, GgufKey(types, [_NORMAL] * known, "INT32"))
+    size = f"{architecture}.vocab_size"
+    ends: dict[str, list[Any]] = {
+        "tokenizer.ggml.tokens": new,
+        types: [_USER_DEFINED] * len(new),
+        "tokenizer.ggml.scores": [0.0] * len(new),
+    }
+    for name, end in ends.items():
+        if name in values:
+            values[name] = replace(values[name], value=[*values[name].value, *end])
+    if size in values:
+        values[size] = replace(values[size], value=rows)
+    return list(values.values())
 
 
 def tokenizer_keys(tokenizer: Tokenizer, rows: int) -> list[GgufKey]:

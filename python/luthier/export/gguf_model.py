@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luthier.export.gguf_keys import GgufKey, copied_keys, family_keys, size_keys, tokenizer_keys
+from luthier.export.gguf_keys import GgufKey, copied_keys, family_keys, grown_keys, size_keys, tokenizer_keys
 from luthier.export.gguf_names import GgufFamily, gguf_family, to_pairs
 from luthier.export.gguf_rope import FACTORS_TENSOR, TENSORS_BEGIN, rope_factors, rope_keys, rope_parameters
 from luthier.export.gguf_types import encode, file_type, stored_bytes, tensor_type
@@ -54,7 +54,9 @@ class GgufModel:
         self._family: GgufFamily = gguf_family(str(decoder.config["family"]))
         self._name = Path(source.name).name
         if source.kind == "gguf":
-            self._keys, self._extra = _from_gguf(source.path, self._family)
+            keys, self._extra = _from_gguf(source.path, self._family)
+            rows = int(decoder.config["vocabulary_size"])
+            self._keys = grown_keys(keys, tokenizer, rows, self._family.architecture)
         else:
             self._keys, self._extra = _from_folder(source.path, self._family, decoder.config, tokenizer)
         self.tensors = list(self._plan())

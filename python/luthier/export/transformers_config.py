@@ -28,6 +28,7 @@ def model_config(decoder: _core.Decoder, tokenizer: Tokenizer, source: ModelSour
         values = _from_decoder(decoder.config, source)
     if values.get("model_type") == "llama":
         values.setdefault("architectures", ["LlamaForCausalLM"])
+    values["vocab_size"] = int(decoder.config["vocabulary_size"])  # larger where tokens were added
     values["dtype"] = dtype
     values["tie_word_embeddings"] = bool(decoder.config["tied_head"])
     values.update(_special_ids(tokenizer, values))

@@ -10,12 +10,13 @@ from typing import Any
 
 from luthier.errors import InputError, LuthierError
 from luthier.text.backend import Backend, Piece
-from luthier.text.control import ControlTokens
-from luthier.text.description import with_special
+from luthier.text.control import AddedToken, ControlTokens
+from luthier.text.description import added_token, with_special
 from luthier.text.files import TOOL_TEMPLATE, read_tokenizer_files
 from luthier.text.gguf_pieces import PIECE_MODELS, describe_gguf_pieces
 from luthier.text.gguf_tokenizer import description_from_gguf
 from luthier.text.json_backend import JsonBackend
+from luthier.text.new_tokens import check_new_tokens, check_read_and_written
 from luthier.text.piece_backend import PieceBackend, PieceDescription
 from luthier.text.piece_files import token_text
 from luthier.text.template import ChatTemplate
@@ -142,6 +143,36 @@ class Tokenizer:
             source="GGUF",
         )
 
+    def with_tokens(self, texts: Sequence[str]) -> Tokenizer:
+        """This tokenizer with new tokens behind its own, in their order. They are matched whole in text, content
+        included: they are no control tokens.
+
+        Raises InputError that names a token which cannot be added, and for a sentencepiece model.
+        """
+        if not texts:
+            return self
+        if self.pieces is not None:
+            raise InputError(
+                f"--add-token {texts[0]!r}: the tokenizer is a sentencepiece model ({self.pieces.model.name}), to "
+                "which no tokens can be added; they can be to a tokenizer.json and to byte-level BPE of a GGUF file"
+            )
+        check_new_tokens(self._backend, self.control, texts)
+        first = max(self.vocabulary_size, *(id + 1 for id in self.added_tokens.values()), 0)
+        ids = range(first, first + len(texts))
+        listed = self._description.get("added_tokens") or []
+        new = [added_token(id, text, special=False) for id, text in zip(ids, texts, strict=True)]
+        extended = Tokenizer(
+            self._description | {"added_tokens": [*listed, *new]},
+            special_tokens=self.special_tokens,
+            chat_template=self.chat_template,
+            tool_template=self.tool_template,
+            end_ids=self.end_ids,
+            adds_bos=self.adds_bos,
+            config=_with_configured(self._config, ids, texts),
+        )
+        check_read_and_written(extended._backend, ids, texts)
+        return extended
+
     def encode_text(self, text: str) -> list[int]:
         """The ids of plain text; spellings of control tokens in it are text like any other."""
         return self.encode_pieces([text])[0][0]
@@ -237,3 +268,12 @@ class Tokenizer:
         """The ids of one character of a vocabulary entry."""
         id = self._backend.id(character)
         return [id] if id is not None else self._backend.encode([character], first=False)[0][0]
+
+
+def _with_configured(config: Mapping[str, Any], ids: Sequence[int], texts: Sequence[str]) -> dict[str, Any]:
+    """A tokenizer_config.json that lists the new tokens where it lists the others."""
+    listed = config.get("added_tokens_decoder")
+    if not isinstance(listed, Mapping):
+        return dict(config)
+    new = {str(id): AddedToken(id, text, control=False).description for id, text in zip(ids, texts, strict=True)}
+    return {**config, "added_tokens_decoder": {**listed, **new}}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from luthier._core import Decoder, Trainer
     from luthier.export.adapter_config import AdapterConfig
     from luthier.models.locate import ModelSource
+    from luthier.text.tokenizer import Tokenizer
 
 _MODEL_ENDINGS = (".safetensors", ".json", ".jinja", ".model", ".gguf")
 
@@ -48,11 +49,42 @@ def adapter_init_sha256(settings: FitSettings) -> dict[str, str] | None:
     return _content(Path(settings.adapter.init))
 
 
-def attach(decoder: Decoder, adapter: Lora, seed: int, base_model: str) -> AdapterConfig:
-    """Gives the decoder a new adapter, or the one in `adapter.init`; returns the configuration to save with the result.
+def give_rows(decoder: Decoder, tokenizer: Tokenizer, settings: FitSettings) -> range:
+    """Gives the decoder rows for the tokens that the settings add, which the tokenizer has already; returns their ids.
+
+    Raises InputError when the decoder has fewer rows than the tokenizer has other tokens.
+    """
+    texts = settings.vocabulary.add_token
+    if not texts:
+        return range(0)
+    first = tokenizer.added_tokens[texts[0]]
+    rows = int(decoder.config["vocabulary_size"])
+    if first > rows:
+        raise InputError(
+            f"'add-token': the tokenizer of '{settings.model}' has {first:,} tokens, but the model has rows for "
+            f"{rows:,}; they do not belong together"
+        )
+    decoder.add_tokens(first, len(texts))
+    return range(first, first + len(texts))
+
+
+def attach(decoder: Decoder, adapter: Lora, seed: int, base_model: str, tokens: range) -> AdapterConfig:
+    """Gives the decoder a new adapter, or the one in `adapter.init`, and makes the rows of `tokens` a part of it;
+    returns the configuration to save with the result.
 
     Raises InputError when a target is unknown, or the folder does not fit the model or contradicts the settings.
     """
+    from luthier.export.adapter_config import EMBEDDING, HEAD, TrainedTokens
+
+    config = _attach_updates(decoder, adapter, seed, base_model)
+    if not tokens:
+        return config
+    decoder.attach_tokens(tokens.start, len(tokens))
+    matrices = (EMBEDDING,) if decoder.config["tied_head"] else (EMBEDDING, HEAD)
+    return replace(config, trained_tokens=TrainedTokens(tokens, matrices))
+
+
+def _attach_updates(decoder: Decoder, adapter: Lora, seed: int, base_model: str) -> AdapterConfig:
     from luthier.export.adapter_config import ALL_LINEAR, AdapterConfig
 
     if adapter.init is not None:
@@ -84,6 +116,11 @@ def _attach_existing(decoder: Decoder, adapter: Lora, folder: str, base_model: s
 
     found = read_adapter(Path(folder), decoder)
     config = replace(read_adapter_config(Path(folder)), base_model=base_model)
+    if (trained := config.trained_tokens) is not None:
+        raise InputError(
+            f"'adapter-init': the adapter {folder} has rows for {len(trained.ids):,} added tokens, and a fit cannot go "
+            "on with these yet; export the run with --format merged and fit that model"
+        )
     for key in ("rank", "alpha", "targets", "rslora"):
         own, given = getattr(config, key), getattr(adapter, key)
         if key in adapter.model_fields_set and given != own:

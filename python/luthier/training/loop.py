@@ -73,7 +73,7 @@ def fit_to_folder(
         _core.set_threads(threads)
 
     # Rows to tokens: the data sets hold what is trained on and count what becomes of every row.
-    tokenizer = load_tokenizer(source)
+    tokenizer = load_tokenizer(source).with_tokens(settings.vocabulary.add_token)
     train_records, valid_records = read_rows(data, train_records, valid_records)
     looks = ranks.first and not resume and not settings.start.no_check
     faults = check_rows(data, train_records, valid_records, progress) if looks else None
@@ -96,7 +96,11 @@ def fit_to_folder(
     # The model, what is trained of it, and the order of the rows.
     decoder = load_decoder(source, settings.run.dtype)
     lora = settings.adapter if isinstance(settings.adapter, Lora) else None
-    adapter = fit_model.attach(decoder, lora, settings.run.seed, source.name) if lora is not None else None
+    tokens = fit_model.give_rows(decoder, tokenizer, settings)
+    if tokens:
+        plural = "" if len(tokens) == 1 else "s"
+        progress.note(f"{len(tokens):,} token{plural} added, from id {tokens.start} on")
+    adapter = fit_model.attach(decoder, lora, settings.run.seed, source.name, tokens) if lora is not None else None
     checkpoints = Checkpoints(out / CHECKPOINTS)
     resources = plan_resources(decoder, settings, train, valid, len(checkpoints.steps()))
     check_resources(decoder, settings, resources)

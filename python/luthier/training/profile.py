@@ -149,10 +149,12 @@ def _stepper(settings: FitSettings) -> Callable[[], tuple[float, int, int]]:
     if data.train is None:
         raise InputError("no training rows: name a file, such as luthier profile train.jsonl --model MODEL")
     source = locate(settings.model)
-    rows, _ = load_rows(data.model_copy(update={"valid": None}), load_tokenizer(source))
+    tokenizer = load_tokenizer(source).with_tokens(settings.vocabulary.add_token)
+    rows, _ = load_rows(data.model_copy(update={"valid": None}), tokenizer)
     decoder = load_decoder(source, run.dtype)
+    tokens = fit_model.give_rows(decoder, tokenizer, settings)
     if isinstance(settings.adapter, Lora):
-        fit_model.attach(decoder, settings.adapter, run.seed, source.name)
+        fit_model.attach(decoder, settings.adapter, run.seed, source.name, tokens)
     trainer = fit_model.make_trainer(decoder, settings)
     sampler = row_order(rows, settings)
 

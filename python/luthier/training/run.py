@@ -317,6 +317,8 @@ class Run:
         facts = [("status", record["status"]), ("model", settings["model"])]
         kind = f"lora rank {settings['rank']}" if settings["adapter"] == "lora" else "full"
         facts.append(("adapter", kind))
+        if added := settings.get("add_token"):
+            facts.append(("added tokens", f"{len(added):,}"))
         if metrics := self.metrics:
             facts += [("steps", str(len(metrics))), ("loss", f"{metrics[0]['loss']:.4f} to {metrics[-1]['loss']:.4f}")]
         if best := record.get("best"):

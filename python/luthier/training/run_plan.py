@@ -168,11 +168,12 @@ def plan_run(
     if settings.run.threads is not None:
         _core.set_threads(settings.run.threads)
     source = locate(settings.model)
-    tokenizer = load_tokenizer(source)
+    tokenizer = load_tokenizer(source).with_tokens(settings.vocabulary.add_token)
     train, valid = load_rows(settings.data, tokenizer, train_records, valid_records)
     decoder = load_decoder(source, settings.run.dtype)
+    tokens = fit_model.give_rows(decoder, tokenizer, settings)
     if isinstance(settings.adapter, Lora):
-        fit_model.attach(decoder, settings.adapter, settings.run.seed, source.name)
+        fit_model.attach(decoder, settings.adapter, settings.run.seed, source.name, tokens)
     preparation = time.perf_counter() - begin
 
     resources = plan_resources(decoder, settings, train, valid)

@@ -30,7 +30,13 @@ def _split_targets(value: Any) -> Any:
     return [part for part in value if part != ""] if isinstance(value, list | tuple) else value
 
 
+def _one_or_more(value: Any) -> Any:
+    """A text by itself is a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
 Targets = Annotated[tuple[str, ...], BeforeValidator(_split_targets), Field(min_length=1)]
+Tokens = Annotated[tuple[str, ...], BeforeValidator(_one_or_more)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -85,6 +91,13 @@ class DataSettings(BaseModel):
         return REPLAY_SHARE if self.replay_share is None else self.replay_share
 
 
+class VocabularySettings(BaseModel):
+    """Tokens that the model gets besides its own. Their rows of the embedding and the head are trained."""
+
+    model_config = _STRICT
+    add_token: Tokens = ()
+
+
 class OptimizerSettings(BaseModel):
     """AdamW and its schedule. `warmup` is a fraction of the steps; `clip` 0 means no clipping."""
 
@@ -134,6 +147,7 @@ class FitSettings(BaseModel):
     model_config = _STRICT
     model: str
     data: DataSettings
+    vocabulary: VocabularySettings
     adapter: Lora | Full
     optimizer: OptimizerSettings
     run: RunSettings
@@ -147,6 +161,7 @@ class FitSettings(BaseModel):
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "data": DataSettings,
+    "vocabulary": VocabularySettings,
     "optimizer": OptimizerSettings,
     "run": RunSettings,
     "start": StartSettings,
@@ -211,6 +226,8 @@ def allowed_values(key: str) -> str:
     limits = [
         f"{word} {getattr(bound, name):g}" for name, word in words.items() for bound in bounds if hasattr(bound, name)
     ]
+    if key == "add_token":
+        return "a text, or a list of texts"
     return " ".join([kinds.get(annotation, "a list of module names, or all-linear"), *limits])
 
 
@@ -247,6 +264,7 @@ def compose(values: Mapping[str, Any]) -> FitSettings:
     settings = FitSettings(
         model=given["model"],
         data=data,
+        vocabulary=_build(VocabularySettings, "vocabulary", nested),
         adapter=_build(Lora, "adapter", nested) if method == "lora" else Full(),
         optimizer=_build(OptimizerSettings, "optimizer", nested),
         run=_build(RunSettings, "run", nested),

@@ -31,4 +31,5 @@ def subject_of(folder: Path, record: dict[str, Any]) -> Subject:
         result_sha256=dict(hashes.get(result.name) or {}),
         rows=tuple((kind, Path(settings[key])) for kind, key in _ROWS if settings.get(key) is not None),
         reading=reading_options(settings) | {"skip_bad": bool(settings.get("skip_bad"))},
+        added_tokens=len(settings.get("add_token") or ()),
     )

@@ -18,6 +18,7 @@ from luthier.watch.result import Watch
 from luthier.watch.shifts import Shift, answer_length_shift, class_shift, corrected, input_shifts
 
 if TYPE_CHECKING:
+    from luthier.text.tokenizer import Tokenizer
     from luthier.training.run import Run
 
 _EXTRA_TOKENS = 8
@@ -39,8 +40,6 @@ def watch_run(
     The rows are read as those of the run, unless `reading`, options of `luthier.read`, says otherwise. Raises
     InputError for what cannot be read, and for a run without a reference.
     """
-    from luthier.models.load import load_tokenizer
-    from luthier.models.locate import locate
 
     reference = Reference.load(run.folder / REFERENCE_FILE)
     purpose: Purpose = "train" if labels else "prompt"
@@ -52,7 +51,7 @@ def watch_run(
     notes: list[str] = []
     if labels and not answers:
         notes.append("accuracy is not measured, since the model was not asked")
-    features = row_features(records, load_tokenizer(locate(_tokenizer_of(run))))
+    features = row_features(records, _tokenizer_of(run))
     shifts = input_shifts(reference, features)
     if reference.vocabulary is None:
         notes.append("words are not compared: the run had too few different training rows to learn them from")
@@ -81,9 +80,15 @@ def watch_run(
     )
 
 
-def _tokenizer_of(run: Run) -> str:
+def _tokenizer_of(run: Run) -> Tokenizer:
+    """The base model's tokenizer with the tokens that the run added, or that of a model trained whole."""
+    from luthier.models.load import load_tokenizer
+    from luthier.models.locate import locate
+
     settings = run.settings
-    return str(settings["model"] if settings["adapter"] == "lora" else run.folder / "model")
+    if settings["adapter"] != "lora":
+        return load_tokenizer(locate(str(run.folder / "model")))
+    return load_tokenizer(locate(str(settings["model"]))).with_tokens(settings.get("add_token") or ())
 
 
 def _answers(

@@ -39,6 +39,20 @@ TEST(Embedding, copies_rows_bit_for_bit_at_scale_one) {
   });
 }
 
+TEST(Embedding, the_gradient_of_some_rows_is_a_part_of_the_whole) {
+  testing::on_every_path([](at::ScalarType type) {
+    const at::Tensor tokens = testing::integers(60, 11, 1), d_out = testing::normal({60, 33}, type, 2);
+    const at::Tensor start = testing::normal({11, 33}, at::kFloat, 3);
+    at::Tensor whole = start.clone();
+    embedding_backward(tokens, d_out, 1.7, whole);
+    for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 4}, {9, 2}, {4, 3}, {10, 1}}) {
+      Block some(start.narrow(0, first, count).clone());
+      embedding_backward(tokens, d_out, 1.7, some.view, first);
+      EXPECT_TRUE(testing::same_bits(some.view, whole.narrow(0, first, count)) && some.intact());
+    }
+  });
+}
+
 TEST(Embedding, refuses_tokens_outside_the_table) {
   const at::Tensor tokens = testing::integers(4, 5, 1), table = testing::normal({5, 8}, at::kFloat, 2);
   at::Tensor out = at::empty({4, 8}, at::kFloat);

@@ -1,6 +1,7 @@
 #include "luthier/ops/token_logprob.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/log_softmax.h>
@@ -65,6 +66,45 @@ void expect_agreement_with_autograd(const LogitMap& map) {
 TEST(TokenLogprob, forward_and_backward_agree_with_autograd) { expect_agreement_with_autograd(kScale); }
 
 TEST(TokenLogprob, capped_logits_agree_with_autograd) { expect_agreement_with_autograd({kScale, 4}); }
+
+// The vocabulary is computed in tiles of 256 or 2048: rows within one, across their borders, at both ends.
+TEST(TokenLogprob, the_gradient_of_some_rows_of_the_head_is_a_part_of_the_whole) {
+  constexpr int64_t kVocabulary = 4703, kColumns = 64, kRows = 37;
+  for (const LogitMap map : {LogitMap(kScale), LogitMap(kScale, 4)}) {
+    testing::on_every_path([&](at::ScalarType type) {
+      const at::Tensor hidden = testing::normal({kRows, kColumns}, type, 1);
+      const at::Tensor head = testing::normal({kVocabulary, kColumns}, type, 2, 0.4);
+      const at::Tensor targets = testing::integers(kRows, kVocabulary, 3);
+      targets.narrow(0, 0, 3).copy_(at::arange(4700, 4703, at::kInt));
+      const at::Tensor d_log_probs = testing::normal({kRows}, at::kFloat, 4);
+      at::Tensor log_probs = at::empty({kRows}, at::kFloat), log_sum_exp = at::empty({kRows}, at::kFloat);
+      token_logprob_forward(hidden, head, targets, map, log_probs, log_sum_exp);
+      const at::Tensor start = testing::normal({kVocabulary, kColumns}, at::kFloat, 5);
+      at::Tensor whole = start.clone(), d_hidden = at::empty({kRows, kColumns}, type);
+      token_logprob_backward(hidden, head, targets, map, log_sum_exp, d_log_probs, d_hidden, whole);
+      const std::pair<int64_t, int64_t> ranges[] = {{4700, 3}, {4702, 1}, {0, 5}, {250, 12}, {2040, 300}, {7, 4690}};
+      for (const auto& [first, count] : ranges) {
+        Block some(start.narrow(0, first, count).clone());
+        at::Tensor again = at::empty({kRows, kColumns}, type);
+        token_logprob_backward(hidden, head, targets, map, log_sum_exp, d_log_probs, again, some.view, first);
+        EXPECT_LE(testing::largest_error(some.view, whole.narrow(0, first, count)), 1e-5) << first;
+        EXPECT_TRUE(testing::same_bits(again, d_hidden) && some.intact()) << first;
+      }
+    });
+  }
+}
+
+TEST(TokenLogprob, refuses_rows_that_the_head_does_not_have) {
+  const at::Tensor hidden = testing::normal({4, 8}, at::kFloat, 1), head = testing::normal({5, 8}, at::kFloat, 2);
+  const at::Tensor targets = testing::integers(4, 5, 3), d_log_probs = testing::normal({4}, at::kFloat, 4);
+  at::Tensor d_hidden = at::empty_like(hidden), d_head = testing::normal({2, 8}, at::kFloat, 5);
+  const auto backward = [&](int64_t first) {
+    token_logprob_backward(hidden, head, targets, 1, d_log_probs, d_log_probs, d_hidden, d_head, first);
+  };
+  EXPECT_NO_THROW(backward(3));
+  EXPECT_THROW(backward(4), Error);
+  EXPECT_THROW(backward(-1), Error);
+}
 
 TEST(TokenLogprob, logits_agree_with_double) {
   for (const LogitMap map : {LogitMap(kScale), LogitMap(kScale, 5)}) {

@@ -7,6 +7,7 @@
 #include "../model/tiny_decoder.h"
 #include "all_examples.h"
 #include "luthier/adapter/lora.h"
+#include "luthier/adapter/token_rows.h"
 #include "luthier/train/trainer.h"
 
 namespace luthier {
@@ -121,6 +122,22 @@ TEST(StepCost, TheTrainersBytesAreThoseThatItAllocates) {
     int64_t count = 0;
     for (const Parameter& parameter : parameters) count += parameter.master.numel();
     EXPECT_EQ(trained_count(decoder, false), count);
+  }
+}
+
+TEST(StepCost, RowsOfTokensCountBesideAnAdapter) {
+  for (const bool tied : {true, false}) {
+    Decoder decoder = tiny_decoder(tied, false);
+    std::vector<Parameter> parameters = attach_lora(decoder, {3, 6, {"q_proj"}, false}, 1);
+    const int64_t count = trained_count(decoder, false), most = trainer_bytes(decoder, false);
+    const int64_t rows = 4 * 12 * (tied ? 1 : 2);
+    for (Parameter& added : attach_token_rows(decoder, {17, 4})) parameters.push_back(added);
+    EXPECT_EQ(trained_count(decoder, false), count + rows);
+    EXPECT_EQ(trainer_bytes(decoder, false), most + 3 * 4 * rows);
+    const int64_t planned = trainer_bytes(decoder, false), weights = weight_bytes(decoder);
+    train_lora(decoder, parameters, true);
+    train_token_rows(decoder, parameters, true);
+    EXPECT_EQ(trainer_storage(decoder, parameters, weights), planned);
   }
 }
 

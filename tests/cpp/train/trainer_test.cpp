@@ -11,6 +11,7 @@
 #include "../model/tiny_decoder.h"
 #include "all_examples.h"
 #include "luthier/adapter/lora.h"
+#include "luthier/adapter/token_rows.h"
 #include "luthier/base/error.h"
 
 namespace luthier {
@@ -107,6 +108,50 @@ TEST(Trainer, GradientsOfAnAdapterAreTheSlopesOfTheLoss) {
   Decoder decoder = tiny_decoder(false, true);
   std::vector<Parameter> parameters = lora_parameters(decoder);
   expect_gradients_by_differences(decoder, parameters);
+}
+
+TEST(Trainer, GradientsOfTheRowsOfTokensAreThoseOfTheWholeMatrices) {
+  for (const bool tied : {true, false}) {
+    for (auto [name, config] : testing::varied_configs()) {
+      SCOPED_TRACE(name);
+      config.tied_head = tied;
+      Decoder decoder = testing::random_decoder(config);
+      Dataset data = make_dataset();
+      std::vector<Parameter> whole = all_parameters(decoder);
+      Trainer all_weights(decoder, whole, {});
+      const double loss = all_weights.gradients(data, all(data)).loss;
+      // Tokens that rows read and predict.
+      std::vector<at::Tensor> wanted{decoder.embedding.gradient.narrow(0, 17, 4).clone()};
+      if (!tied) wanted.push_back(decoder.head.gradient.narrow(0, 17, 4).clone());
+
+      train_all_weights(decoder, false);
+      std::vector<Parameter> rows = attach_token_rows(decoder, {17, 4});
+      train_token_rows(decoder, rows, true);
+      Trainer some(decoder, rows, {});
+      EXPECT_EQ(some.gradients(data, all(data)).loss, loss);
+      ASSERT_EQ(rows.size(), wanted.size());
+      for (size_t i = 0; i < rows.size(); ++i) EXPECT_LT(relative_error(rows[i].gradient, wanted[i]), 1e-5);
+    }
+  }
+}
+
+TEST(Trainer, RowsOfTokensLearnAndTheOthersStay) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    Decoder decoder = tiny_decoder(true, false, type);
+    std::vector<Parameter> parameters = attach_lora(decoder, {2, 4, {"q_proj"}, false}, 1);
+    for (Parameter& rows : attach_token_rows(decoder, {17, 4})) parameters.push_back(rows);
+    train_lora(decoder, parameters, true);
+    train_token_rows(decoder, parameters, true);
+    const at::Tensor before = decoder.embedding.value.clone();
+    Dataset data = make_dataset();
+    Trainer trainer(decoder, parameters, {});
+    for (int i = 0; i < 3; ++i) trainer.step(data, all(data), 1e-1);
+    const at::Tensor& after = decoder.embedding.value;
+    EXPECT_TRUE(after.narrow(0, 0, 17).equal(before.narrow(0, 0, 17)));
+    EXPECT_TRUE(after.narrow(0, 21, 2).equal(before.narrow(0, 21, 2)));
+    EXPECT_GT(relative_error(after.narrow(0, 17, 4), before.narrow(0, 17, 4)), 1e-2);
+    EXPECT_TRUE(after.narrow(0, 17, 4).equal(parameters.back().master.to(type)));
+  }
 }
 
 TEST(Trainer, MicroBatchesChangeNeitherLossNorGradient) {

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from luthier.errors import InputError
 from luthier.export.adapter import read_adapter
-from luthier.export.adapter_config import AdapterConfig, linear_modules, read_adapter_config
+from luthier.export.adapter_config import AdapterConfig, TrainedTokens, linear_modules, read_adapter_config
 
 MODULES = [
     f"model.layers.{layer}.{part}"
@@ -61,6 +61,22 @@ def test_peft_reads_what_we_write(tmp_path: Path) -> None:
     assert read_adapter_config(tmp_path) == AdapterConfig(8, 12.5, ("down_proj", "q_proj"), True, False, "base")
 
 
+@pytest.mark.parametrize("matrices", [("embed_tokens",), ("embed_tokens", "lm_head")])
+def test_trained_tokens_are_those_of_peft(tmp_path: Path, matrices: tuple[str, ...]) -> None:
+    from peft import LoraConfig
+
+    ids = [300, 301, 302]
+    LoraConfig(r=4, target_modules=["q_proj"], trainable_token_indices=dict.fromkeys(matrices, ids)).save_pretrained(
+        tmp_path
+    )
+    config = read_adapter_config(tmp_path)
+    assert config.trained_tokens == TrainedTokens(range(300, 303), matrices)
+    assert config.to_peft()["trainable_token_indices"] == dict.fromkeys(matrices, ids)
+    assert "3 added tokens" in config.summary
+    LoraConfig(r=4, target_modules=["q_proj"], trainable_token_indices=ids).save_pretrained(tmp_path)
+    assert read_adapter_config(tmp_path).trained_tokens == TrainedTokens(range(300, 303))
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -82,6 +98,10 @@ def test_peft_reads_what_we_write(tmp_path: Path) -> None:
         ({"target_modules": []}, r"target_modules is \[\]"),
         ({"target_modules": [1]}, r"target_modules is \[1\]"),
         ({"target_modules": "("}, "no regular expression"),
+        ({"trainable_token_indices": [5, 4]}, "not one run of ascending ids"),
+        ({"trainable_token_indices": {"embed_tokens": [5], "lm_head": [6]}}, "not one run of ascending ids"),
+        ({"trainable_token_indices": {"lm_head": [5]}}, "names lm_head"),
+        ({"trainable_token_indices": ["5"]}, "must be a list of token ids"),
     ],
 )
 def test_what_is_not_supported_is_named(changes: dict[str, Any], expected: str, tmp_path: Path) -> None:
@@ -101,7 +121,9 @@ def test_a_damaged_file_is_an_input_error(text: str, tmp_path: Path) -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from(["peft_type", "r", "lora_alpha", "target_modules", "bias", "use_rslora", "x"]),
+        st.sampled_from(
+            ["peft_type", "r", "lora_alpha", "target_modules", "trainable_token_indices", "bias", "use_rslora", "x"]
+        ),
         st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text()) | st.just("LORA"),
     )
 )

@@ -173,6 +173,17 @@ def test_a_moved_file_with_the_same_rows_is_accepted(case: FitCase) -> None:
     assert adapter_bytes(run.folder) == adapter_bytes(whole.folder)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_run_with_added_tokens_is_resumed_to_the_same_bytes(case: FitCase, dtype: str) -> None:
+    tokens = ["read 7", "<file>"]
+    whole = case.fit("whole", dtype=dtype, add_token=tokens)
+    stop_after(case, 5, "run", dtype=dtype, add_token=tokens)
+    run = resume(case, "run")
+    assert adapter_bytes(run.folder) == adapter_bytes(whole.folder)
+    with pytest.raises(InputError, match="'add-token' is .*, but the run in"):
+        continued_settings({"out": str(run.folder), "resume": True, "add_token": ["<other>"]})
+
+
 def test_resume_without_a_run_is_an_error(case: FitCase) -> None:
     status, _, error = luthier("fit", "--resume", "--out", str(case.folder / "nothing"))
     assert status == 2

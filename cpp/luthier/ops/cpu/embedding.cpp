@@ -46,8 +46,10 @@ void embedding_forward(const at::Tensor& tokens, const at::Tensor& table, double
 }
 
 // Threads share the columns, so that a token's rows are added in the order of t.
-void embedding_backward(const at::Tensor& tokens, const at::Tensor& d_out, double scale, at::Tensor& d_table) {
+void embedding_backward(const at::Tensor& tokens, const at::Tensor& d_out, double scale, at::Tensor& d_table,
+                        int64_t first) {
   const int64_t rows = d_out.size(0), source_stride = d_out.stride(0), table_stride = d_table.stride(0);
+  const int64_t held = d_table.size(0);
   const int32_t* token = tokens.const_data_ptr<int32_t>();
   float* target = d_table.mutable_data_ptr<float>();
   with_type(d_out, [&]<class T>(T*) {
@@ -55,8 +57,10 @@ void embedding_backward(const at::Tensor& tokens, const at::Tensor& d_out, doubl
     at::parallel_for(0, d_out.size(1), 64, [&](int64_t begin, int64_t end) {
       vectorized([&]() LUTHIER_INLINE_LAMBDA {
         for (int64_t t = 0; t < rows; ++t) {
+          const int64_t row = token[t] - first;
+          if (row < 0 || row >= held) continue;
           add_row(source + t * source_stride + begin, static_cast<float>(scale), end - begin,
-                  target + token[t] * table_stride + begin);
+                  target + row * table_stride + begin);
         }
       });
     });

@@ -46,9 +46,17 @@ struct RowGradients {
   const float* factors;  // d_log_probs * scale
 };
 
+/// The gradient of the head's rows [first, end); no data: the head is frozen.
+struct HeadGradient {
+  float* data = nullptr;
+  int64_t first = 0, end = 0, stride = 0;
+  bool holds(int64_t token) const { return token >= first && token < end; }
+  float* row(int64_t token) const { return data + (token - first) * stride; }
+};
+
 /// Adds a thread's tiles to its part of d_hidden [padded, columns] and to the rows of d_head that are its own.
 void backward_part(const PackedRows& packed, const BFloat16* hidden_pairs, const Head& head, const RowGradients& given,
-                   float scale, int64_t first, int64_t last, float* d_hidden, float* d_head, int64_t d_head_stride) {
+                   float scale, int64_t first, int64_t last, float* d_hidden, const HeadGradient& d_head) {
   const int64_t padded = packed.padded, columns = packed.columns;
   float* logits = scratch<float>(Scratch::tile, kTokens * kRows);
   BFloat16* head_pairs = scratch<BFloat16>(Scratch::packed_a, kTokens * columns);
@@ -75,8 +83,8 @@ void backward_part(const PackedRows& packed, const BFloat16* hidden_pairs, const
         const float rest = exact - load(rounded);
         vectorized([&]() LUTHIER_INLINE_LAMBDA {
           add_scaled(head.tile(tile) + token * head.stride, rest, columns, d_hidden + (row + j) * columns);
-          if (d_head == nullptr) return;
-          float* d_row = d_head + int64_t{given.targets[row + j]} * d_head_stride;
+          if (!d_head.holds(given.targets[row + j])) return;
+          float* d_row = d_head.row(given.targets[row + j]);
           add_scaled(given.hidden + (row + j) * given.hidden_stride, rest, columns, d_row);
         });
       }
@@ -84,9 +92,10 @@ void backward_part(const PackedRows& packed, const BFloat16* hidden_pairs, const
       brgemm(width, columns, depth, kTokens, columns, columns, /*add_C=*/true, turned, head_pairs,
              d_hidden + row * columns);
     }
-    if (d_head == nullptr) continue;
-    brgemm(tokens, columns, padded, padded, columns, d_head_stride, /*add_C=*/true, gradient, hidden_pairs,
-           d_head + tile * kTokens * d_head_stride);
+    const int64_t begin = std::max(tile * kTokens, d_head.first), end = std::min(tile * kTokens + tokens, d_head.end);
+    if (begin >= end) continue;
+    brgemm(end - begin, columns, padded, padded, columns, d_head.stride, /*add_C=*/true,
+           gradient + (begin - tile * kTokens) * padded, hidden_pairs, d_head.row(begin));
   }
 }
 
@@ -94,10 +103,14 @@ void backward_part(const PackedRows& packed, const BFloat16* hidden_pairs, const
 
 void packed_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, double scale,
                              const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs, at::Tensor& d_hidden,
-                             at::Tensor d_head) {
+                             at::Tensor d_head, int64_t first_trained) {
   const int64_t columns = hidden.size(1), parts = parts_of(head.size(0));
   const float *normal = log_sum_exp.const_data_ptr<float>(), *d_log_prob = d_log_probs.const_data_ptr<float>();
   float log_sum_exps[kRowBlock], factors[kRowBlock];
+  HeadGradient head_gradient;
+  if (d_head.defined()) {
+    head_gradient = {d_head.mutable_data_ptr<float>(), first_trained, first_trained + d_head.size(0), d_head.stride(0)};
+  }
   for (int64_t row = 0; row < hidden.size(0); row += kRowBlock) {
     const int64_t rows = std::min(kRowBlock, hidden.size(0) - row);
     const BFloat16* source = hidden.const_data_ptr<BFloat16>() + row * hidden.stride(0);
@@ -109,9 +122,8 @@ void packed_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, c
     const RowGradients given{source, hidden.stride(0), targets.const_data_ptr<int32_t>() + row, log_sum_exps, factors};
     const int64_t part_size = packed.padded * columns;
     float* partial = scratch<float>(Scratch::partial, parts * part_size);
-    float* d_head_rows = d_head.defined() ? d_head.mutable_data_ptr<float>() : nullptr;
     BFloat16* hidden_pairs = nullptr;
-    if (d_head_rows != nullptr) {
+    if (d_head.defined()) {
       hidden_pairs = scratch<BFloat16>(Scratch::packed_rows, part_size);
       pack_rows(source, hidden.stride(0), rows, columns, packed.padded, hidden_pairs, columns);
     }
@@ -119,7 +131,7 @@ void packed_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, c
       float* own = partial + part * part_size;
       std::fill(own, own + part_size, 0.0f);
       backward_part(packed, hidden_pairs, head_of(head), given, static_cast<float>(scale), first, last, own,
-                    d_head_rows, d_head.defined() ? d_head.stride(0) : 0);
+                    head_gradient);
     });
     BFloat16* target = d_hidden.mutable_data_ptr<BFloat16>() + row * d_hidden.stride(0);
     at::parallel_for(0, rows, row_grain(columns * parts), [&](int64_t begin, int64_t end) {

@@ -100,7 +100,7 @@ void tiled_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, con
 
 void tiled_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
                             const LogitMap& map, const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs,
-                            at::Tensor& d_hidden, at::Tensor d_head) {
+                            at::Tensor& d_hidden, at::Tensor d_head, int64_t first) {
   const float slope = static_cast<float>(map.scale);
   const float inverse_cap = map.soft_cap > 0 ? static_cast<float>(1 / map.soft_cap) : 0;
   const int32_t* target = targets.const_data_ptr<int32_t>();
@@ -131,8 +131,10 @@ void tiled_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, co
         at::Tensor d_some = d_wide.narrow(0, row, some.size(0));
         row_product(d_some, logits, head_tile, /*accumulate=*/true);
         if (!d_head.defined()) return;
-        at::Tensor d_tile = d_head.narrow(0, token, head_tile.size(0));
-        row_product(d_tile, logits.t(), some, /*accumulate=*/true);
+        const int64_t begin = std::max(token, first), end = std::min(token + width, first + d_head.size(0));
+        if (begin >= end) return;
+        at::Tensor d_tile = d_head.narrow(0, begin - first, end - begin);
+        row_product(d_tile, logits.narrow(1, begin - token, end - begin).t(), some, /*accumulate=*/true);
       });
   d_hidden.copy_(d_wide);
 }

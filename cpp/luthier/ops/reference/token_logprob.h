@@ -11,7 +11,7 @@ void token_logprob_forward(const at::Tensor& hidden, const at::Tensor& head, con
                            const LogitMap& map, at::Tensor& log_probs, at::Tensor& log_sum_exp);
 void token_logprob_backward(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
                             const LogitMap& map, const at::Tensor& log_sum_exp, const at::Tensor& d_log_probs,
-                            at::Tensor& d_hidden, at::Tensor d_head);
+                            at::Tensor& d_hidden, at::Tensor d_head, int64_t first);
 void logits_forward(const at::Tensor& hidden, const at::Tensor& head, const LogitMap& map, at::Tensor& logits);
 
 }  // namespace luthier::reference

@@ -26,7 +26,9 @@ def check(reference: Reference, folder: Path, choice: Choice, source: ModelSourc
     if source.kind == "gguf":
         place, options = source.path.parent, {"gguf_file": source.path.name}
     with quiet():
-        base = transformers.AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, **options)
+        base: Any = transformers.AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, **options)
+        if (rows := reference.trained[0].shape[-1]) > base.get_input_embeddings().weight.shape[0]:
+            base.resize_token_embeddings(rows)  # as PEFT asks for where tokens were added
         model: Any = peft.PeftModel.from_pretrained(base, str(folder)).eval()
     figures = compare_logits(reference, lambda ids: model(torch.tensor([list(ids)])).logits[0])
     said = faults(figures, FLOORS[choice.numbers])

@@ -38,9 +38,11 @@ def _adapter(folder: Path) -> tuple[str, list[str]]:
         faults.append(f"modules_to_save is {config['modules_to_save']}, and only adapters without it are loaded")
     if config.get("bias", "none") != "none" or config.get("use_dora"):
         faults.append("trained biases and DoRA are not loaded")
+    if config.get("trainable_token_indices"):
+        faults.append("rows of added tokens (trainable_token_indices) are not loaded; export the merged model")
     from luthier.formats import SafetensorsFile
 
-    names = SafetensorsFile(str(folder / "adapter_model.safetensors")).names()
+    names = [name for name in SafetensorsFile(str(folder / "adapter_model.safetensors")).names() if ".lora_" in name]
     targets = {name.rpartition(".lora_")[0].rpartition(".")[2] for name in names}
     if unknown := sorted(targets - MODULES):
         faults.append(f"{', '.join(unknown)} takes no adapter there; it can be {', '.join(sorted(MODULES))}")
