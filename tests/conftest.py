@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -18,7 +19,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Puts the page to work where it is asked for."""
+    """Puts the page to work where it is asked for, and Ctrl-C where a script that runs in the background took it away:
+    the processes that the tests start inherit that, and would never stop."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("--write-compatibility"):
         sys.path.insert(0, str(Path(__file__).parent))
         from compatibility import CompatibilityPage

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import json
 import os
 import pty
 import select
+import shutil
 import subprocess
 import sys
+import termios
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,7 @@ import pytest
 from fit_case import COMMAND, PYTHON_FOLDER, FitCase, luthier, make_case
 from luthier.chat import Conversation, Terminal, talk
 from luthier.report.plain import visible
+from safetensors.torch import load_file, save_file
 from tiny_model import TinyShape, make_tiny_model
 
 
@@ -144,6 +149,9 @@ class Screen:
 
     def __init__(self, *arguments: str) -> None:
         self._own, other = pty.openpty()
+        attributes = termios.tcgetattr(other)
+        attributes[3] |= termios.NOFLSH  # Ctrl-C would discard what was shown just before it was read here
+        termios.tcsetattr(other, termios.TCSANOW, attributes)
         environment = {**os.environ, "PYTHONPATH": str(PYTHON_FOLDER), "OMP_NUM_THREADS": "1", "TERM": "dumb"}
         self.process = subprocess.Popen(
             [sys.executable, "-c", COMMAND, *arguments],
@@ -152,7 +160,7 @@ class Screen:
             stderr=other,
             env=environment,
             start_new_session=True,
-            preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(other)
         self.seen = ""
@@ -165,6 +173,11 @@ class Screen:
         while text not in self.seen:
             self._read(text)
         self.seen = self.seen.partition(text)[2]
+
+    def wait_for_more(self) -> None:
+        """Reads until anything was shown."""
+        while not self.seen:
+            self._read("more")
 
     def _read(self, text: str) -> None:
         assert select.select([self._own], [], [], 240)[0], f"{text!r} did not come: {self.seen!r}"
@@ -190,6 +203,34 @@ def test_a_terminal_takes_a_command_and_ends_with_ctrl_d(folder: Path) -> None:
         screen.wait_for("(a new conversation)")
         screen.wait_for("> ")
         screen.type("\x04")
+        assert screen.process.wait(timeout=120) == 0
+    finally:
+        screen.close()
+
+
+@pytest.fixture
+def endless(folder: Path, tmp_path: Path) -> Path:
+    """The model without an end: the row of the token that ends an answer is zero, and another's logit is larger."""
+    shutil.copytree(folder, tmp_path / "endless")
+    end = json.loads((folder / "config.json").read_text())["eos_token_id"]
+    weights = load_file(folder / "model.safetensors")
+    weights["model.embed_tokens.weight"][end] = 0
+    save_file(weights, tmp_path / "endless" / "model.safetensors", metadata={"format": "pt"})
+    return tmp_path / "endless"
+
+
+def test_ctrl_c_in_a_terminal_stops_the_answer_and_not_the_program(endless: Path) -> None:
+    # What a terminal holds unread is less than this answer, so that it cannot have ended when Ctrl-C is typed.
+    screen = Screen("chat", "--model", str(endless), "--max-new-tokens", "8000", "--dtype", "float32")
+    try:
+        screen.wait_for("> ")
+        screen.type("read the file\n")
+        screen.wait_for("read the file\r\n")
+        screen.wait_for_more()
+        screen.type("\x03")
+        screen.wait_for("… (stopped)")
+        screen.wait_for("> ")
+        screen.type("/quit\n")
         assert screen.process.wait(timeout=120) == 0
     finally:
         screen.close()
