@@ -160,12 +160,15 @@ std::map<std::string, at::Tensor> adapter_tensors(const PythonDecoder& self) {
   return tensors;
 }
 
-at::Tensor logits(PythonDecoder& self, const std::vector<int32_t>& tokens) {
+at::Tensor logits(PythonDecoder& self, const std::vector<int32_t>& tokens, int64_t first) {
   if (tokens.empty()) fail_input("there are no tokens");
+  const auto count = static_cast<int64_t>(tokens.size());
+  if (first < 0 || first >= count) fail_input("the first token is ", first, ": there are ", count, " tokens");
   const std::vector<const std::vector<int32_t>*> rows{&tokens};
   const Batch batch = make_prompt_batch(rows, 0, nullptr);
   DecoderPass pass(self.decoder);
-  const at::Tensor hidden = pass.forward(make_forest_input(batch, {}, self.decoder.config), false);
+  const at::Tensor states = pass.forward(make_forest_input(batch, {}, self.decoder.config), false);
+  const at::Tensor hidden = states.narrow(0, first, count - first);
   at::Tensor out = at::empty({hidden.size(0), self.decoder.config.vocabulary_size}, at::kFloat);
   logits_forward(hidden, self.decoder.head.value, self.decoder.config.logit_map(), out);
   return out;
@@ -199,7 +202,8 @@ void bind_model(pybind11::module_& module) {
            "are their values.")
       .def("detach", &detach, "Takes the adapter away; rows of tokens get back what they held before.")
       .def("adapter_tensors", &adapter_tensors, "Copies of the adapter's matrices in fp32, named as in PEFT's files.")
-      .def("logits", &logits, py::arg("tokens"), Release(), "[tokens, vocabulary] fp32.");
+      .def("logits", &logits, py::arg("tokens"), py::arg("first") = 0, Release(),
+           "After each token from index first on: [tokens - first, vocabulary] fp32.");
 }
 
 }  // namespace luthier

@@ -398,9 +398,9 @@ class Decoder:
         Takes the adapter away; rows of tokens get back what they held before.
         """
 
-    def logits(self, tokens: collections.abc.Sequence[int]) -> torch.Tensor:
+    def logits(self, tokens: collections.abc.Sequence[int], first: int = 0) -> torch.Tensor:
         """
-        [tokens, vocabulary] fp32.
+        After each token from index first on: [tokens - first, vocabulary] fp32.
         """
 
     def merged_weight(self, name: str) -> torch.Tensor:

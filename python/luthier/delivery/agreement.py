@@ -40,7 +40,7 @@ class Agreement:
 
 def answer_logits(decoder: _core.Decoder, prompt: Sequence[int], answer: Sequence[int]) -> Tensor:
     """The logits that the answer's tokens are chosen by, and those behind it: [len(answer) + 1, vocabulary], fp32."""
-    logits: Tensor = decoder.logits([*prompt, *answer])[len(prompt) - 1 :].clone()
+    logits: Tensor = decoder.logits([*prompt, *answer], len(prompt) - 1)
     return logits
 
 

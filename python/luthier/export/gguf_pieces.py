@@ -33,13 +33,10 @@ def piece_keys(pieces: PieceBackend, rows: int) -> list[GgufKey]:
     scores = [0.0] * rows
     kinds = [int(PieceKind.UNUSED)] * rows
     for id, (text, score, piece_kind) in enumerate(model.pieces):
-        # User-defined pieces are written as text spells them.
-        texts[id] = text.replace("▁", " ") if piece_kind == PieceKind.USER_DEFINED else text
-        scores[id], kinds[id] = score, piece_kind
-    for token in pieces.added:
-        if token.id >= len(model.pieces) or token.control:
-            texts[token.id] = token.text
-            kinds[token.id] = int(PieceKind.CONTROL if token.control else PieceKind.USER_DEFINED)
+        texts[id], scores[id], kinds[id] = text, score, piece_kind
+    for token in pieces.added:  # written as text spells them, with spaces
+        texts[token.id] = token.text
+        kinds[token.id] = int(PieceKind.CONTROL if token.control else PieceKind.USER_DEFINED)
     if pieces.unknown_id is not None:
         kinds[pieces.unknown_id] = int(PieceKind.UNKNOWN)
     keys = [

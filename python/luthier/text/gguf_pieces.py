@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from luthier.errors import InputError
+from luthier.text.control import AddedToken
 from luthier.text.piece_backend import PieceDescription
 from luthier.text.piece_model import Algorithm, ModelPiece, PieceKind, PieceModel
 
@@ -16,6 +17,7 @@ __all__ = ["PIECE_MODELS", "describe_gguf_pieces"]
 # whether spaces are taken out of it, where the file does not say, is as llama.cpp has it.
 PIECE_MODELS = {"llama": Algorithm.BPE, "t5": Algorithm.UNIGRAM}
 _KINDS = frozenset(int(kind) for kind in PieceKind)
+_TRAINED = (PieceKind.NORMAL, PieceKind.BYTE)
 _LONGEST = 8000  # bytes; sentencepiece takes no longer pieces
 
 
@@ -50,15 +52,30 @@ def describe_gguf_pieces(metadata: Mapping[str, Any]) -> PieceDescription:
         pieces[unknown] = pieces[unknown]._replace(kind=int(PieceKind.UNKNOWN))
     algorithm = PIECE_MODELS[str(kind)]
     unigram = algorithm == Algorithm.UNIGRAM
+    adds_prefix = bool(metadata.get("tokenizer.ggml.add_space_prefix", True))
+    added = _taken_behind(pieces, tokens) if adds_prefix else ()
     model = PieceModel.build(
         pieces,
         algorithm,
-        adds_prefix=bool(metadata.get("tokenizer.ggml.add_space_prefix", True)),
+        adds_prefix=adds_prefix,
         removes_spaces=bool(metadata.get("tokenizer.ggml.remove_extra_whitespaces", unigram)),
         character_map=_bytes(metadata.get("tokenizer.ggml.precompiled_charsmap") or ()),
         name="GGUF",
     )
-    return PieceDescription(model, prefix_every_run=True)
+    return PieceDescription(model, added, prefix_every_run=True)
+
+
+def _taken_behind(pieces: list[ModelPiece], tokens: Sequence[str]) -> tuple[AddedToken, ...]:
+    """The user-defined tokens behind all that the trainer made, which were added to the model later: the run of text
+    after one gets a space before it, as after a control token, where the model's own would give it none. Their places
+    among the pieces are left spare."""
+    trained = max((id for id, piece in enumerate(pieces) if piece.kind in _TRAINED), default=-1)
+    added = []
+    for id in range(trained + 1, len(pieces)):
+        if pieces[id].kind == PieceKind.USER_DEFINED:
+            pieces[id] = pieces[id]._replace(kind=int(PieceKind.UNUSED))
+            added.append(AddedToken(id, tokens[id], control=False))
+    return tuple(added)
 
 
 def _piece(id: int, token: str, score: object, kind: object, taken: set[str]) -> ModelPiece:

@@ -32,6 +32,10 @@ class PieceDescription:
     added: tuple[AddedToken, ...] = ()
     prefix_every_run: bool = False
 
+    def with_tokens(self, new: Sequence[AddedToken]) -> PieceDescription:
+        """The same with more tokens."""
+        return replace(self, added=(*self.added, *new))
+
 
 class PieceBackend:
     """The tokenizer that the description amounts to. `special` are the texts of control tokens besides those that the
@@ -43,7 +47,7 @@ class PieceBackend:
     def __init__(self, description: PieceDescription, special: Iterable[str]) -> None:
         from luthier import _core
 
-        self._described = description.model
+        self.description = description
         added = _added_tokens(description, frozenset(special))
         self.model = model = description.model.with_pieces(_said_otherwise(description.model, added))
         self._prefixed = _core.SentencePieceModel.load(model.write(), model.name)
@@ -108,7 +112,7 @@ class PieceBackend:
 
     def save(self, folder: Path) -> None:
         """Writes tokenizer.model. Raises OSError."""
-        (folder / MODEL_FILE).write_bytes(self._described.write())
+        (folder / MODEL_FILE).write_bytes(self.description.model.write())
 
     def _encoded(self, text: str, first: bool) -> Piece:
         if self._matched is None:

@@ -63,7 +63,7 @@ class Tokenizer:
             self._backend = JsonBackend(description, self.special_tokens.values(), source)
         self.added_tokens = {token.text: token.id for token in self._backend.added}
         self.control = ControlTokens(self._backend.added)
-        self._config = dict(config) if config is not None else self._configuration()
+        self._config = self._configuration() if config is None else self._with_pieces_added(config)
         self.bos_id = self._id_of("bos_token")
         self.eos_id = self._id_of("eos_token")
         self.unk_id = self._id_of("unk_token")
@@ -147,28 +147,22 @@ class Tokenizer:
         """This tokenizer with new tokens behind its own, in their order. They are matched whole in text, content
         included: they are no control tokens.
 
-        Raises InputError that names a token which cannot be added, and for a sentencepiece model.
+        Raises InputError that names a token which cannot be added.
         """
         if not texts:
             return self
-        if self.pieces is not None:
-            raise InputError(
-                f"--add-token {texts[0]!r}: the tokenizer is a sentencepiece model ({self.pieces.model.name}), to "
-                "which no tokens can be added; they can be to a tokenizer.json and to byte-level BPE of a GGUF file"
-            )
         check_new_tokens(self._backend, self.control, texts)
         first = max(self.vocabulary_size, *(id + 1 for id in self.added_tokens.values()), 0)
         ids = range(first, first + len(texts))
-        listed = self._description.get("added_tokens") or []
-        new = [added_token(id, text, special=False) for id, text in zip(ids, texts, strict=True)]
+        new = [AddedToken(id, text, control=False) for id, text in zip(ids, texts, strict=True)]
         extended = Tokenizer(
-            self._description | {"added_tokens": [*listed, *new]},
+            self._extended(new),
             special_tokens=self.special_tokens,
             chat_template=self.chat_template,
             tool_template=self.tool_template,
             end_ids=self.end_ids,
             adds_bos=self.adds_bos,
-            config=_with_configured(self._config, ids, texts),
+            config=_with_configured(self._config, new),
         )
         check_read_and_written(extended._backend, ids, texts)
         return extended
@@ -249,6 +243,22 @@ class Tokenizer:
             **self._backend.settings,
         }
 
+    def _with_pieces_added(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A tokenizer_config.json that lists what was added to a sentencepiece model, wherever that stood before."""
+        if self.pieces is None:
+            return dict(config)
+        told = self.pieces.settings["added_tokens_decoder"]
+        return {**config, "added_tokens_decoder": {**told, **(config.get("added_tokens_decoder") or {})}}
+
+    def _extended(self, new: Sequence[AddedToken]) -> Mapping[str, Any] | PieceDescription:
+        """What describes this tokenizer with more tokens."""
+        if self.pieces is not None:
+            return self.pieces.description.with_tokens(new)
+        listed = self._description.get("added_tokens") or []
+        return self._description | {
+            "added_tokens": [*listed, *(added_token(token.id, token.text, special=False) for token in new)]
+        }
+
     def _guarded(self, piece: Piece) -> Piece:
         """The piece without control tokens, should the vocabulary spell one as an ordinary word."""
         if self._refused.isdisjoint(piece[0]):
@@ -270,10 +280,9 @@ class Tokenizer:
         return [id] if id is not None else self._backend.encode([character], first=False)[0][0]
 
 
-def _with_configured(config: Mapping[str, Any], ids: Sequence[int], texts: Sequence[str]) -> dict[str, Any]:
+def _with_configured(config: Mapping[str, Any], new: Sequence[AddedToken]) -> dict[str, Any]:
     """A tokenizer_config.json that lists the new tokens where it lists the others."""
     listed = config.get("added_tokens_decoder")
     if not isinstance(listed, Mapping):
         return dict(config)
-    new = {str(id): AddedToken(id, text, control=False).description for id, text in zip(ids, texts, strict=True)}
-    return {**config, "added_tokens_decoder": {**listed, **new}}
+    return {**config, "added_tokens_decoder": {**listed, **{str(token.id): token.description for token in new}}}

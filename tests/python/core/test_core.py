@@ -222,6 +222,15 @@ def test_logits_need_tokens_of_the_vocabulary(decoder: Any) -> None:
             decoder.logits([1, token])
 
 
+def test_logits_are_had_from_a_token_on(decoder: Any) -> None:
+    whole = decoder.logits(WORD)
+    for first in range(len(WORD)):
+        torch.testing.assert_close(decoder.logits(WORD, first), whole[first:], rtol=1e-5, atol=1e-5)
+    for first in (-1, len(WORD)):
+        with pytest.raises(InputError, match=f"the first token is {first}: there are {len(WORD)} tokens"):
+            decoder.logits(WORD, first)
+
+
 def test_generation_tells_its_progress_and_can_be_stopped(decoder: Any) -> None:
     told: list[int] = []
     answers = _core.generate(decoder, [WORD, WORD[:3]], 5, [], on_done=told.append)

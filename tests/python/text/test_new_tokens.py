@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from chats import BRACKETS, CHATML, FAMILIES, Family, tokenizer
@@ -88,11 +87,60 @@ def test_control_tokens_of_other_families_are_kept_from_new_ones() -> None:
         tokenizer(BRACKETS).with_tokens(("[INST] now",))
 
 
-def test_a_sentencepiece_model_is_refused_by_name(tmp_path: Path) -> None:
+# No run of text begins with a space: there Transformers differs from sentencepiece where it puts one before each.
+PIECES_TEXT = "hello <ticket>[[id]]world <ticket>two words, it's 2024\n\n  <ticket>"
+
+
+@pytest.mark.parametrize("family", ["LLAMA", "LEGACY", "GEMMA", "UNIGRAM", "NORMALISED"])
+def test_sentencepiece_models_take_them_too(family: str, tmp_path: Path) -> None:
+    pytest.importorskip("sentencepiece")
+    import piece_models
+    from luthier.export.gguf_keys import tokenizer_keys
+
+    plain = Tokenizer.from_folder(piece_models.write_folder(getattr(piece_models, family), tmp_path / "plain"))
+    tokens = plain.with_tokens(NEW)
+    first = plain.vocabulary_size
+    assert [tokens.added_tokens[text] for text in NEW] == [first, first + 1, first + 2]
+    ids = tokens.encode_text(PIECES_TEXT)
+    assert [id for id in ids if id >= first] == [first, first + 1, first, first + 2, first]
+    assert tokens.decode([first, first + 1]) == "<ticket>[[id]]"
+    assert tokens.control.ids == plain.control.ids
+    tokens.save(tmp_path / "more")
+    again = Tokenizer.from_folder(tmp_path / "more")
+    assert again.encode_text(PIECES_TEXT) == ids
+    assert again.vocabulary_size == first + 3
+    # Those of GGUF files put the model's space before every run of text between tokens.
+    keys = {key.name: key.value for key in tokenizer_keys(tokens, first + 3)}
+    from_gguf = Tokenizer.from_gguf_metadata(keys)
+    assert from_gguf.vocabulary_size == first + 3
+    if family in ("LEGACY", "GEMMA"):
+        assert from_gguf.encode_text(PIECES_TEXT) == ids
+    more = from_gguf.with_tokens(("<more>",))
+    assert more.encode_text(f"{PIECES_TEXT}<more>") == [*from_gguf.encode_text(PIECES_TEXT), first + 3]
+
+
+@pytest.mark.parametrize("family", ["LLAMA", "LEGACY", "GEMMA"])
+def test_transformers_reads_those_of_sentencepiece_models(family: str, tmp_path: Path) -> None:
+    pytest.importorskip("sentencepiece")
+    import piece_models
+    from transformers import AutoTokenizer
+
+    folder = piece_models.write_folder(getattr(piece_models, family), tmp_path / "plain")
+    tokens = Tokenizer.from_folder(folder).with_tokens(NEW)
+    tokens.save(tmp_path / "more")
+    theirs = AutoTokenizer.from_pretrained(tmp_path / "more")
+    assert theirs(PIECES_TEXT, add_special_tokens=False)["input_ids"] == tokens.encode_text(PIECES_TEXT)
+    assert len(theirs) == tokens.vocabulary_size
+
+
+def test_tokens_that_stood_in_an_older_file_are_saved_too(tmp_path: Path) -> None:
     pytest.importorskip("sentencepiece")
     from piece_models import LLAMA, write_folder
 
-    write_folder(LLAMA, tmp_path)
-    tokens: Any = Tokenizer.from_folder(tmp_path)
-    with pytest.raises(InputError, match="the tokenizer is a sentencepiece model .*; they can be to a tokenizer.json"):
-        tokens.with_tokens(("<ticket>",))
+    folder = write_folder(LLAMA, tmp_path / "plain")
+    size = Tokenizer.from_folder(folder).vocabulary_size
+    (folder / "added_tokens.json").write_text(json.dumps({"<extra>": size}))
+    tokens = Tokenizer.from_folder(folder).with_tokens(("<ticket>",))
+    tokens.save(tmp_path / "more")
+    again = Tokenizer.from_folder(tmp_path / "more")
+    assert again.added_tokens["<extra>"] == size and again.added_tokens["<ticket>"] == size + 1

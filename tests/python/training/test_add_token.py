@@ -40,9 +40,15 @@ def answers(model: Any) -> dict[str, str]:
     return {user: model.generate(user, max_new_tokens=6) for user in ANSWERS}
 
 
-@pytest.fixture(scope="module", params=["tied", "untied", "spare"])
+@pytest.fixture(scope="module", params=["tied", "untied", "spare", "pieces"])
 def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model with a tied head, with one of its own, or with rows to spare behind its vocabulary."""
+    """A model with a tied head, with one of its own, with rows to spare behind its vocabulary, or with a sentencepiece
+    model."""
+    if request.param == "pieces":
+        pytest.importorskip("sentencepiece")
+        from tiny_pieces import make_tiny_piece_model
+
+        return make_tiny_piece_model(tmp_path_factory.mktemp("pieces") / "model", TinyShape(layers=2), prefix=False)
     shape = TinyShape(layers=2, tied=request.param != "untied")
     rows = 333 if request.param == "spare" else None
     return make_tiny_model(tmp_path_factory.mktemp(request.param) / "model", shape, rows=rows)
