@@ -140,11 +140,7 @@ std::vector<Parameter> attach_lora(Decoder& decoder, const LoraSettings& setting
 
   make_room(decoder, settings);
   std::vector<Parameter> parameters = list_parameters(decoder, settings);
-  for (const Parameter& parameter : parameters) {
-    at::Tensor master = parameter.master;
-    master.copy_(tensors.at(parameter.name));
-    parameter.publish();
-  }
+  set_values(parameters, tensors);
   return parameters;
 }
 

@@ -99,11 +99,7 @@ std::vector<Parameter> attach_token_rows(Decoder& decoder, const TokenRange& tok
     fail_input("the adapter does not fit the model: it has rows for a head of its own, and the model's is tied");
   }
   std::vector<Parameter> parameters = attach_token_rows(decoder, tokens);
-  for (const Parameter& parameter : parameters) {
-    at::Tensor master = parameter.master;
-    master.copy_(tensors.at(parameter.name));
-    parameter.publish();
-  }
+  set_values(parameters, tensors);
   return parameters;
 }
 

@@ -12,6 +12,14 @@ void Parameter::publish() const {
   }
 }
 
+void set_values(const std::vector<Parameter>& parameters, const std::map<std::string, at::Tensor>& values) {
+  for (const Parameter& parameter : parameters) {
+    at::Tensor master = parameter.master;
+    master.copy_(values.at(parameter.name));
+    parameter.publish();
+  }
+}
+
 std::vector<Parameter> weight_parameters(Decoder& decoder) {
   std::vector<Parameter> parameters;
   for (NamedWeight& weight : named_weights(decoder)) {

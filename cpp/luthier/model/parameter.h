@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct Parameter {
   /// Writes the master's value to where the decoder reads it.
   void publish() const;
 };
+
+/// Gives every parameter the value under its name, which must be there and have its shape, and publishes it.
+void set_values(const std::vector<Parameter>& parameters, const std::map<std::string, at::Tensor>& values);
 
 /// Every weight of the decoder as a parameter, for full fine-tuning; call train_all_weights(decoder, true) before. In
 /// fp32 a master shares its memory with the weight where that is contiguous.

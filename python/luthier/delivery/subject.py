@@ -62,9 +62,8 @@ class Subject:
         if not self.is_adapter:
             return load(self.result, dtype="float32")
         base = load(source.path, dtype="float32")
-        known = base.tokenizer
         try:
-            _, tokenizer = attach_adapter(base.decoder, self.result, known)
+            _, tokenizer = attach_adapter(base.decoder, self.result, base.tokenizer)
         except InputError as error:
             raise InputError(f"[export] the adapter {self.result} is not for '{source.name}': {error}") from None
         return Model(base.decoder, tokenizer, base.source)

@@ -3,16 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <functional>
 
 #include "../model/tiny_decoder.h"
-#include "luthier/base/error.h"
+#include "refusal.h"
 
 namespace luthier {
 namespace {
 
 using testing::hidden_states;
 using testing::random_tokens;
+using testing::refusal;
 using testing::relative_error;
 using testing::tiny_decoder;
 using testing::uniform;
@@ -26,15 +26,6 @@ Tensors random_tensors(Decoder& decoder, const LoraSettings& settings) {
   }
   detach_updates(decoder);
   return tensors;
-}
-
-std::string refusal(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "";
 }
 
 TEST(Lora, ANewAdapterChangesNothingYet) {

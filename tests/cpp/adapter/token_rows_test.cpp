@@ -2,30 +2,20 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
-
 #include "../model/tiny_decoder.h"
 #include "luthier/adapter/lora.h"
-#include "luthier/base/error.h"
+#include "refusal.h"
 
 namespace luthier {
 namespace {
 
 using testing::hidden_states;
+using testing::refusal;
 using testing::tiny_decoder;
 using testing::uniform;
 
 constexpr const char* kEmbeddingRows = "base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta";
 constexpr const char* kHeadRows = "base_model.model.lm_head.token_adapter.trainable_tokens_delta";
-
-std::string refusal(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "";
-}
 
 TEST(TokenRows, NewTokensStartAsTheMeanOfAllOthers) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
