@@ -1,6 +1,7 @@
 #include "dense_cases.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
@@ -55,6 +56,9 @@ double relative_error_of_elements(const at::Tensor& value, const at::Tensor& tru
   const at::Tensor scale = wide.abs() + 1e-2 * wide.abs().max() + 1e-30;
   return ((value.to(at::kDouble) - wide).abs() / scale).max().item<double>();
 }
+
+Threads::Threads(int count) : before_(at::get_num_threads()) { at::set_num_threads(count); }
+Threads::~Threads() { at::set_num_threads(before_); }
 
 bool same_bits(const at::Tensor& a, const at::Tensor& b) { return a.equal(b); }
 

@@ -44,4 +44,16 @@ double rounding(at::ScalarType type);
 /// Calls body once for each instruction set of the machine and for fp32 and bf16, in a named scope.
 void on_every_path(const std::function<void(at::ScalarType)>& body);
 
+/// Another number of threads, while it lives.
+class Threads {
+ public:
+  explicit Threads(int count);
+  ~Threads();
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+ private:
+  int before_;
+};
+
 }  // namespace luthier::testing

@@ -6,6 +6,7 @@
 
 #include "luthier/ops/cpu/attention.h"
 #include "luthier/ops/cpu/attention_tiles.h"
+#include "luthier/ops/cpu/row_shares.h"
 #include "luthier/ops/cpu/share_units.h"
 #include "luthier/ops/cpu/tile_product.h"
 
@@ -96,8 +97,13 @@ class Backward {
       return units_.units[static_cast<size_t>(a)].cost > units_.units[static_cast<size_t>(b)].cost;
     });
     const int64_t key_heads = plan_.shape.key_heads;
+    const RowShares shares(plan_.queries);
     share_units<Scratch>(
         static_cast<int64_t>(order.size()) * key_heads, shape_,
+        [&](int64_t unit) {
+          const BackwardUnit& drawn = units_.units[static_cast<size_t>(order[static_cast<size_t>(unit / key_heads)])];
+          return shares.of(blocks_.first_query(drawn.block_begin));
+        },
         [&](int64_t unit, Scratch& scratch) {
           const auto index = static_cast<size_t>(order[static_cast<size_t>(unit / key_heads)]);
           unit_backward(units_.units[index], unit % key_heads, scratch);

@@ -1,6 +1,7 @@
 // Query tiles cut and joined into the blocks that the tiled attention works on, and blocks dealt to units of work.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -27,6 +28,10 @@ struct Blocks {
   std::vector<QueryBlock> blocks;
   std::vector<BlockMember> members;
   int32_t most_rows = 0;  // of any block
+
+  int64_t first_query(int32_t block) const {
+    return members[static_cast<size_t>(blocks[static_cast<size_t>(block)].member_begin)].query_begin;
+  }
 };
 
 /// Cuts tiles with more than `most_rows` rows, and joins neighbours of one segment, and of several segments with the

@@ -5,6 +5,7 @@
 
 #include "luthier/ops/cpu/attention.h"
 #include "luthier/ops/cpu/attention_tiles.h"
+#include "luthier/ops/cpu/row_shares.h"
 #include "luthier/ops/cpu/share_units.h"
 #include "luthier/ops/cpu/tile_product.h"
 
@@ -61,8 +62,10 @@ class Forward {
       return blocks_.blocks[static_cast<size_t>(a)].cost > blocks_.blocks[static_cast<size_t>(b)].cost;
     });
     const int64_t key_heads = plan_.shape.key_heads;
+    const RowShares shares(plan_.queries);
     share_units<ForwardScratch<Operand>>(
         static_cast<int64_t>(order.size()) * key_heads, shape_,
+        [&](int64_t unit) { return shares.of(blocks_.first_query(order[static_cast<size_t>(unit / key_heads)])); },
         [&](int64_t unit, ForwardScratch<Operand>& scratch) {
           const auto block = static_cast<size_t>(order[static_cast<size_t>(unit / key_heads)]);
           block_forward(blocks_.blocks[block], unit % key_heads, scratch);

@@ -6,6 +6,7 @@
 
 #include "luthier/ops/cpu/arithmetic.h"
 #include "luthier/ops/cpu/few_rows.h"
+#include "luthier/ops/cpu/packed_product.h"
 #include "luthier/ops/cpu/packed_weight_gradient.h"
 #include "luthier/ops/cpu/thin_product.h"
 #include "luthier/ops/cpu/types.h"
@@ -45,6 +46,8 @@ void linear_forward(const at::Tensor& x, const at::Tensor& weight, const at::Ten
     reference::linear_forward(x, weight, bias, out, accumulate);
   } else if (thin_product_takes(x, weight.size(0)) && !bias.defined() && !accumulate) {
     thin_product(x, weight.t(), out);
+  } else if (packed_product_takes(x)) {
+    packed_product(x, weight.t(), bias, accumulate, out);
   } else {
     if (bias.defined()) out.copy_(bias.expand_as(out));
     row_product(out, x, weight.t(), accumulate || bias.defined());
@@ -56,6 +59,8 @@ void linear_backward_input(const at::Tensor& d_out, const at::Tensor& weight, at
     reference::linear_backward_input(d_out, weight, d_x, accumulate);
   } else if (thin_product_takes(d_out, weight.size(1)) && !accumulate) {
     thin_product(d_out, weight, d_x);
+  } else if (packed_product_takes(d_out)) {
+    packed_product(d_out, weight, {}, accumulate, d_x);
   } else {
     row_product(d_x, d_out, weight, accumulate);
   }
