@@ -61,10 +61,32 @@ class Product {
   /// Rows [begin, end) of the output's panels [first, last).
   void multiply(int64_t begin, int64_t end, int64_t first, int64_t last) const {
     BFloat16* packed = scratch<BFloat16>(Scratch::packed_b, kPanel * depth_);
+    const int64_t full = begin + (end - begin) / kRows * kRows;
+    const Rows rest = full < end ? filled(full, end - full) : Rows{};
     for (int64_t panel = first; panel < last; ++panel) {
       pack(panel, packed);
-      for (int64_t row = begin; row < end; row += kRows) tile(row, std::min(kRows, end - row), panel, packed);
+      for (int64_t row = begin; row < full; row += kRows)
+        tile({x_ + row * x_stride_, x_stride_, kRows}, row, panel, packed);
+      if (full < end) tile(rest, full, panel, packed);
     }
+  }
+
+  /// Up to kRows rows of x, or a copy of them.
+  struct Rows {
+    const BFloat16* data = nullptr;
+    int64_t stride = 0, count = 0;
+    int64_t height() const { return divide_up(count, kRowMultiple) * kRowMultiple; }
+  };
+
+  /// Rows [row, row + count) of x, with rows of zeros below them where their height asks for that.
+  Rows filled(int64_t row, int64_t count) const {
+    const Rows rows{x_ + row * x_stride_, x_stride_, count};
+    const int64_t height = rows.height();
+    if (height == count) return rows;
+    BFloat16* copy = scratch<BFloat16>(Scratch::packed_a, height * depth_);
+    for (int64_t t = 0; t < count; ++t) std::copy_n(rows.data + t * x_stride_, depth_, copy + t * depth_);
+    std::fill_n(copy + count * depth_, (height - count) * depth_, BFloat16(0, BFloat16::from_bits()));
+    return {copy, depth_, count};
   }
 
   /// The panel's columns of the matrix in pairs of rows.
@@ -78,26 +100,16 @@ class Product {
     }
   }
 
-  /// Rows [row, row + count) of one panel of the output.
-  void tile(int64_t row, int64_t count, int64_t panel, const BFloat16* packed) const {
+  /// What the rows give in one panel of the output, from row `row` on.
+  void tile(const Rows& rows, int64_t row, int64_t panel, const BFloat16* packed) const {
     alignas(64) float sums[kRows * kPanel];
-    const int64_t height = divide_up(count, kRowMultiple) * kRowMultiple;
-    const BFloat16* source = x_ + row * x_stride_;
-    int64_t stride = x_stride_;
-    if (height != count) {
-      BFloat16* filled = scratch<BFloat16>(Scratch::packed_a, height * depth_);
-      for (int64_t t = 0; t < count; ++t) std::copy_n(source + t * stride, depth_, filled + t * depth_);
-      std::fill_n(filled + count * depth_, (height - count) * depth_, BFloat16(0, BFloat16::from_bits()));
-      source = filled;
-      stride = depth_;
-    }
     for (int64_t k = 0; k < depth_; k += kDepth) {
-      at::native::cpublas::brgemm(height, kPanel, std::min(kDepth, depth_ - k), stride, kPanel, kPanel,
-                                  /*add_C=*/k > 0, source + k, packed + k * kPanel, sums);
+      at::native::cpublas::brgemm(rows.height(), kPanel, std::min(kDepth, depth_ - k), rows.stride, kPanel, kPanel,
+                                  /*add_C=*/k > 0, rows.data + k, packed + k * kPanel, sums);
     }
     const int64_t column = panel * kPanel, width = std::min(kPanel, columns_ - column);
     vectorized([&]() LUTHIER_INLINE_LAMBDA {
-      for (int64_t t = 0; t < count; ++t) {
+      for (int64_t t = 0; t < rows.count; ++t) {
         float* sum = sums + t * kPanel;
         BFloat16* target = out_ + (row + t) * out_stride_ + column;
         if (bias_ != nullptr) add(bias_ + column, width, sum);
