@@ -37,7 +37,8 @@ LUTHIER_INLINE void add_columns(const T* source, int64_t stride, int64_t rows, i
 
 }  // namespace
 
-// oneDNN and MKL take strided rows as they are and reach the machine's roof for these products.
+// By the number of rows: few_rows does not pack the weight, packed_product packs it for many, thin_product is for few
+// columns. oneDNN and MKL have what is left: fp32, and bf16 in between or with an odd depth.
 void linear_forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& out,
                     bool accumulate) {
   if (few_rows_takes(x)) {

@@ -6,7 +6,11 @@
 #include "luthier/ops/cpu/vectorize.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include <emmintrin.h>
+#endif
+// GCC has it from version 12 on.
+#if defined(__x86_64__) && __has_builtin(__builtin_shufflevector)
+#define LUTHIER_WIDE_TRANSPOSE
 #endif
 
 namespace luthier::cpu {
@@ -54,7 +58,9 @@ void transpose_pairs_4x4(const BFloat16* in, int64_t in_stride, BFloat16* out, i
   write(out + 2 * out_stride, _mm_unpacklo_epi64(ab_high, cd_high));
   write(out + 3 * out_stride, _mm_unpackhi_epi64(ab_high, cd_high));
 }
+#endif
 
+#if defined(LUTHIER_WIDE_TRANSPOSE)
 /// Turns 16 rows of 16 pairs of numbers.
 __attribute__((target("arch=x86-64-v4,prefer-vector-width=512"))) void transpose_pairs_16x16(const BFloat16* in,
                                                                                              int64_t in_stride,
@@ -138,7 +144,7 @@ void pack_columns(const BFloat16* in, int64_t in_stride, int64_t rows, int64_t c
                   int64_t out_columns) {
   const int64_t pair_stride = 2 * out_columns;
   int64_t n = 0;
-#if defined(__x86_64__)
+#if defined(LUTHIER_WIDE_TRANSPOSE)
   for (; instruction_set() >= InstructionSet::avx512 && n + 16 <= rows; n += 16) {
     int64_t k = 0;
     for (; k + 32 <= columns; k += 32) {
@@ -150,6 +156,8 @@ void pack_columns(const BFloat16* in, int64_t in_stride, int64_t rows, int64_t c
       }
     }
   }
+#endif
+#if defined(__x86_64__)
   for (; n + 4 <= rows; n += 4) {
     int64_t k = 0;
     for (; k + 8 <= columns; k += 8) {
