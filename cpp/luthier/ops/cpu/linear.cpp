@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "luthier/ops/cpu/arithmetic.h"
+#include "luthier/ops/cpu/divide_up.h"
 #include "luthier/ops/cpu/few_rows.h"
 #include "luthier/ops/cpu/packed_product.h"
 #include "luthier/ops/cpu/packed_weight_gradient.h"
@@ -19,8 +20,6 @@ namespace {
 using at::BFloat16;
 
 constexpr int64_t kBiasColumns = 64, kBiasRows = 256;
-
-int64_t divide_up(int64_t value, int64_t by) { return (value + by - 1) / by; }
 
 /// Without bf16 instructions torch's bf16 products are scalar: widen, and use the fp32 product.
 bool has_bf16_products(const at::Tensor& operand) {

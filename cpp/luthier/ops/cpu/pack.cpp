@@ -120,6 +120,12 @@ LUTHIER_INLINE void interleave(const BFloat16* first, const BFloat16* second, in
 
 }  // namespace
 
+void copy_rows(const BFloat16* in, int64_t in_stride, int64_t rows, int64_t columns, int64_t padded_rows,
+               BFloat16* out) {
+  for (int64_t m = 0; m < rows; ++m) std::copy_n(in + m * in_stride, columns, out + m * columns);
+  std::fill(out + rows * columns, out + padded_rows * columns, kZero);
+}
+
 void pack_rows(const BFloat16* in, int64_t in_stride, int64_t rows, int64_t columns, int64_t padded_rows, BFloat16* out,
                int64_t out_columns) {
   vectorized([&]() LUTHIER_INLINE_LAMBDA {

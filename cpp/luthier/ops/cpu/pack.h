@@ -8,6 +8,10 @@
 
 namespace luthier::cpu {
 
+/// A without gaps between its rows: out[m][k] = in[m][k], m < rows, k < columns; zero for rows <= m < padded_rows.
+void copy_rows(const c10::BFloat16* in, int64_t in_stride, int64_t rows, int64_t columns, int64_t padded_rows,
+               c10::BFloat16* out);
+
 /// B from its rows: out[k / 2][n][k % 2] = in[k][n], k < rows, n < columns; zero for rows <= k < padded_rows (even).
 /// A pair of rows of out holds out_columns columns.
 void pack_rows(const c10::BFloat16* in, int64_t in_stride, int64_t rows, int64_t columns, int64_t padded_rows,

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 
+#include "luthier/ops/cpu/divide_up.h"
 #include "luthier/ops/cpu/pack.h"
 #include "luthier/ops/cpu/scratch.h"
 
@@ -23,8 +24,6 @@ constexpr int64_t kPiece = 16;    // of the vocabulary, where few rows wait for 
 constexpr int64_t kLine = 64 / sizeof(BFloat16);
 constexpr int64_t kRowMultiple = 16;  // to which the last rows are padded
 constexpr int64_t kRowBlock = 1024;   // rows that one pass over the head serves
-
-inline int64_t divide_up(int64_t value, int64_t by) { return (value + by - 1) / by; }
 
 /// At most kRowBlock hidden states in blocks of kRows, each packed as the second operand of head hidden'.
 struct PackedRows {

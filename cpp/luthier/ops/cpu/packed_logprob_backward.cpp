@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "luthier/ops/cpu/arithmetic.h"
+#include "luthier/ops/cpu/divide_up.h"
 #include "luthier/ops/cpu/packed_head.h"
 #include "luthier/ops/cpu/token_logprob.h"
 #include "luthier/ops/cpu/types.h"

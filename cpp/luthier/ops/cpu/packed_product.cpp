@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "luthier/ops/cpu/arithmetic.h"
+#include "luthier/ops/cpu/divide_up.h"
 #include "luthier/ops/cpu/pack.h"
 #include "luthier/ops/cpu/row_shares.h"
 #include "luthier/ops/cpu/scratch.h"
@@ -26,8 +27,6 @@ LUTHIER_INLINE void add(const BFloat16* source, int64_t width, float* sum) {
 #pragma omp simd
   for (int64_t n = 0; n < width; ++n) sum[n] += load(source + n);
 }
-
-int64_t divide_up(int64_t value, int64_t by) { return (value + by - 1) / by; }
 
 class Product {
  public:
@@ -84,8 +83,7 @@ class Product {
     const int64_t height = rows.height();
     if (height == count) return rows;
     BFloat16* copy = scratch<BFloat16>(Scratch::packed_a, height * depth_);
-    for (int64_t t = 0; t < count; ++t) std::copy_n(rows.data + t * x_stride_, depth_, copy + t * depth_);
-    std::fill_n(copy + count * depth_, (height - count) * depth_, BFloat16(0, BFloat16::from_bits()));
+    copy_rows(rows.data, x_stride_, count, depth_, height, copy);
     return {copy, depth_, count};
   }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "luthier/ops/cpu/divide_up.h"
 #include "luthier/ops/cpu/pack.h"
 #include "luthier/ops/cpu/row_shares.h"
 #include "luthier/ops/cpu/scratch.h"
@@ -22,8 +23,6 @@ constexpr int64_t kShareRows = 128;   // a thread's, at least, that make sums of
 constexpr int64_t kGrain = 8192;      // numbers that a thread adds, at least
 constexpr int64_t kRowMultiple = 64;  // they are padded to, so that few kernels are compiled
 constexpr int64_t kPadding = 32;      // between rows of the turned operand, so that they do not share sets of the cache
-
-int64_t divide_up(int64_t value, int64_t by) { return (value + by - 1) / by; }
 
 LUTHIER_INLINE void add_scaled(const float* source, float scale, int64_t columns, float* target) {
 #pragma omp simd

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "luthier/ops/cpu/divide_up.h"
+
 namespace luthier::cpu {
 
 /// Rows cut into at most `parts` shares of one size, the last of what is left. With one share for each thread these are
@@ -25,8 +27,6 @@ class RowShares {
   int64_t of(int64_t row) const { return row / size_; }
 
  private:
-  static int64_t divide_up(int64_t value, int64_t by) { return (value + by - 1) / by; }
-
   int64_t rows_, size_;
 };
 

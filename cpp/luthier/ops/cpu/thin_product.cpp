@@ -54,8 +54,7 @@ void thin_product(const at::Tensor& x, const at::Tensor& matrix, at::Tensor& out
       int64_t stride = x_stride;
       if (count < kRows) {
         BFloat16* filled = scratch<BFloat16>(Scratch::packed_a, kRows * depth);
-        for (int64_t t = 0; t < count; ++t) std::copy_n(tile + t * x_stride, depth, filled + t * depth);
-        std::fill_n(filled + count * depth, (kRows - count) * depth, BFloat16(0, BFloat16::from_bits()));
+        copy_rows(tile, x_stride, count, depth, kRows, filled);
         tile = filled;
         stride = depth;
       }
